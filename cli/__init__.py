@@ -1,0 +1,1 @@
+"""The command line: one file a command. `main.py` is the frame, `shared.py` what the commands share."""

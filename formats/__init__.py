@@ -1,0 +1,59 @@
+"""The registry: one line a format, alphabetical; nothing is imported until asked.
+
+Formats from outside come in by the entry-point group `hashlib_interop.formats`, each pointing at a
+`Format`; a name of this table cannot be taken by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module, metadata
+
+from hashlib_interop.errors import UnknownFormat, shown
+from hashlib_interop.format import Format
+
+GROUP = "hashlib_interop.formats"
+
+MODULES: tuple[str, ...] = (
+    "catalog",
+    "columns",
+    "icse",
+    "native",
+    "ncmec",
+    "parquet",
+    "plain",
+    "vics",
+)
+
+
+class _Formats(Mapping[str, Format]):
+    """All formats by name, loaded on first use."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Format] = {}
+
+    def _plugins(self) -> dict[str, metadata.EntryPoint]:
+        found = metadata.entry_points(group=GROUP)
+        return {point.name: point for point in found if point.name not in MODULES}
+
+    def __getitem__(self, name: str) -> Format:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Format:
+        if name in MODULES:
+            return getattr(import_module(f"hashlib_interop.formats.{name}"), "FORMAT")  # noqa: B009
+        point = self._plugins().get(name)
+        if point is None:
+            raise UnknownFormat(f"no format {shown(name)!r}; known: {', '.join(self)}")
+        return point.load()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted([*MODULES, *self._plugins()]))
+
+    def __len__(self) -> int:
+        return len(MODULES) + len(self._plugins())
+
+
+FORMATS: Mapping[str, Format] = _Formats()

@@ -1,0 +1,242 @@
+"""Cells of a delimited file: text columns into typed columns and back, by what a mapping says of a column.
+
+`read_cells` and `write_cells` are each other's inverse on what `survivors` leaves; all three work on whole
+columns. The type of a column here: digests and fingerprints fixed binary, text kinds and texts string, lists
+and classifications list of string (the codes), flags boolean, `size` int64, `asserted_at` a stamp.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashlib_interop.algorithms import parse_base32
+from hashlib_interop.carrying import first_items
+from hashlib_interop.columns import Mask, decode_base64, decode_hex, encode_hex, keep_items, mask_of, one_each
+from hashlib_interop.mapping import LISTS, WIDTHS, Column
+from hashlib_interop.model import FLAGS, STAMP
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TEXT = pa.scalar(None, pa.string())
+_UNITS = {"unix": timedelta(seconds=1), "unix-ms": timedelta(milliseconds=1)}
+
+
+def read_cells(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    """Return the typed column and the mask of bad cells. Empty cells are null."""
+    if column.field in WIDTHS:
+        return _read_bytes(column, texts)
+    if column.field in (*LISTS, "classification"):
+        return _read_lists(column, texts)
+    if column.words:
+        values = {cell.lower(): value for cell, value in column.words.items()}
+        return _typed(column, *_translated(pc.utf8_lower(texts), values))
+    if column.field == "size":
+        return _read_sizes(texts)
+    if column.field == "asserted_at":
+        return _by_value(texts, lambda text: _stamp(column, text), STAMP)
+    return pc.if_else(pc.equal(texts, ""), _NO_TEXT, texts), np.zeros(len(texts), bool)
+
+
+def write_cells(column: Column, values: pa.Array) -> pa.StringArray:
+    """Return a typed column as text, null where it is null."""
+    if column.field in WIDTHS:
+        return _write_bytes(column, values)
+    if column.field in (*LISTS, "classification"):
+        cells = _translated(values.flatten(), _backwards(column))[0] if column.words else values.flatten()
+        return pc.binary_join(pa.ListArray.from_arrays(_offsets(values), cells, mask=values.is_null()), column.separator or "")
+    if column.words:
+        return _translated(values.cast(pa.string()), _backwards(column))[0]
+    if column.field == "asserted_at":
+        return pa.array([None if value is None else _written(column, value) for value in values.to_pylist()], pa.string())
+    return values.cast(pa.string())
+
+
+def survivors(column: Column, values: pa.Array, forbidden: str) -> pa.Array:
+    """Return what of a typed column comes back when it is written and read; `forbidden` is a class of characters."""
+    if column.field in (*LISTS, "classification"):
+        return _surviving_items(column, values, forbidden)
+    if column.words:
+        return pc.if_else(pc.is_in(values.cast(pa.string()), pa.array([*_backwards(column)])), values, pa.scalar(None, values.type))
+    if column.field == "asserted_at":
+        return _surviving_stamps(column, values)
+    if pa.types.is_string(values.type):
+        bad = pc.or_(pc.match_substring_regex(values, forbidden), pc.equal(values, ""))
+        return pc.if_else(bad, _NO_TEXT, values)
+    return values
+
+
+def reason(column: Column) -> str:
+    """Return what a bad cell of this column should have been."""
+    if column.field in WIDTHS:
+        return f"not {' or '.join(column.encoding)} of {WIDTHS[column.field]} bytes ({column.field})"
+    if column.field == "asserted_at":
+        return f"not a date as {column.format}"
+    return f"not a {column.field}" + (f": one of {', '.join(column.words)}" if column.words else "")
+
+
+# Digests -------------------------------------------------------------------------------------------------
+
+
+def _read_bytes(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    values, bad = _decoded(column, column.encoding[0], texts)
+    for encoding in column.encoding[1:]:
+        if not bad.any():
+            break
+        others, still_bad = _decoded(column, encoding, pc.if_else(pa.array(bad), texts, ""))
+        values, bad = pc.coalesce(values, others), bad & still_bad
+    return values, bad
+
+
+def _decoded(column: Column, encoding: str, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    width = WIDTHS[column.field]
+    if encoding == "base32":
+        return _by_value(texts, lambda text: parse_base32(text, width), pa.binary(width))
+    return decode_hex(texts, width) if encoding == "hex" else decode_base64(texts, width)
+
+
+def _write_bytes(column: Column, values: pa.FixedSizeBinaryArray) -> pa.StringArray:
+    if column.encoding[0] == "hex":
+        return encode_hex(values, column.upper)
+    encode = base64.b64encode if column.encoding[0] == "base64" else base64.b32encode
+    return pa.array([None if value is None else encode(value).decode() for value in values.to_pylist()], pa.string())
+
+
+# Lists ---------------------------------------------------------------------------------------------------
+
+
+def _read_lists(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    bad = np.zeros(len(texts), bool)
+    if column.separator:
+        lists = pc.split_pattern(texts, column.separator)
+        lists = keep_items(lists, mask_of(pc.not_equal(lists.flatten(), "")))
+    else:
+        lists = one_each(pc.if_else(pc.equal(texts, ""), _NO_TEXT, texts))
+    if not column.words:
+        return lists, bad
+    items, wrong = _translated(lists.flatten(), column.words)
+    bad[pc.list_parent_indices(lists).to_numpy()[wrong]] = True
+    return pa.ListArray.from_arrays(_offsets(lists), items, mask=lists.is_null()), bad
+
+
+def _offsets(lists: pa.ListArray) -> pa.Array:
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+
+
+def _surviving_items(column: Column, values: pa.ListArray, forbidden: str) -> pa.ListArray:
+    """Keep items that can stand in the cell. Of several classifications without a separator none is chosen."""
+    items = values.flatten()
+    fine = ~mask_of(pc.match_substring_regex(items, forbidden)) & mask_of(pc.not_equal(items, ""))
+    if column.separator:
+        fine &= ~_meets_separator(items, column.separator)
+    if column.words:
+        fine &= mask_of(pc.is_in(items, pa.array([*_backwards(column)])))
+    kept = keep_items(values, fine)
+    if column.separator:
+        return kept
+    if column.field != "classification":
+        return first_items(kept, 1)
+    several = mask_of(pc.greater(pc.list_value_length(kept), 1))
+    return keep_items(kept, ~several[pc.list_parent_indices(kept).to_numpy()])
+
+
+def _meets_separator(items: pa.StringArray, separator: str) -> Mask:
+    """Return the items that hold the separator, or would make one with what stands beside them."""
+    if len(separator) == 1:
+        return mask_of(pc.match_substring(items, separator))
+    ends = {separator[:k] for k in range(1, len(separator))} | {separator[k:] for k in range(1, len(separator))}
+    held = mask_of(pc.match_substring(items, separator))
+    for end in sorted(ends):
+        held |= mask_of(pc.starts_with(items, end)) | mask_of(pc.ends_with(items, end))
+    return held
+
+
+# Words, sizes, stamps ------------------------------------------------------------------------------------
+
+
+def _translated(texts: pa.StringArray, words: dict[str, str]) -> tuple[pa.StringArray, Mask]:
+    """Translate by a table; null and bad where a text is not in it, null where it is empty."""
+    found = pc.index_in(texts, pa.array([*words], pa.string()))
+    bad = mask_of(found.is_null()) & mask_of(pc.not_equal(texts, ""))
+    return pa.array([*words.values()], pa.string()).take(found), bad
+
+
+def _backwards(column: Column) -> dict[str, str]:
+    """Value to cell: the first cell that means it."""
+    return {value: cell for cell, value in reversed(column.words.items())}
+
+
+def _typed(column: Column, values: pa.StringArray, bad: Mask) -> tuple[pa.Array, Mask]:
+    return (values.cast(pa.bool_()) if column.field in FLAGS else values), bad
+
+
+def _read_sizes(texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    """Read ASCII digits below 2^63."""
+    short = pc.match_substring_regex(texts, "^[0-9]{1,18}$")
+    values = pc.if_else(short, texts, _NO_TEXT).cast(pa.int64())
+    rest = pc.if_else(short, "", texts)
+    others, bad = _by_value(rest, _long_size, pa.int64())
+    return pc.coalesce(values, others), bad
+
+
+def _long_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:40]) < 2**63 and len(text) < 40):
+        raise ValueError(text)
+    return int(text)
+
+
+def _by_value(texts: pa.StringArray, convert: Callable[[str], Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Convert every distinct text once; a `ValueError` makes its cells bad, empty text is null."""
+    coded = texts.dictionary_encode()
+    distinct = coded.dictionary.to_pylist()
+    values, wrong = [], np.zeros(len(distinct) + 1, bool)
+    for number, text in enumerate(distinct):
+        try:
+            values.append(convert(text) if text else None)
+        except (ValueError, OverflowError):
+            values.append(None)
+            wrong[number] = True
+    places = coded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False)
+    return pa.array([*values, None], kind).take(pa.array(places)), wrong[places]
+
+
+def _stamp(column: Column, text: str) -> datetime:
+    """Read a date strictly in the stated format and zone; a time that the zone skips or repeats is refused."""
+    if column.format in _UNITS:
+        if not (text.isascii() and text.isdigit() and len(text) < 16):
+            raise ValueError(text)
+        return _EPOCH + int(text) * _UNITS[str(column.format)]
+    value = datetime.strptime(text, str(column.format))
+    if column.zone is None:
+        return value.astimezone(UTC)
+    local = value.replace(tzinfo=ZoneInfo(column.zone))
+    back = local.astimezone(UTC).astimezone(ZoneInfo(column.zone))
+    if back.replace(tzinfo=None) != value or local.utcoffset() != local.replace(fold=1).utcoffset():
+        raise ValueError(f"{text} is not one time in {column.zone}")
+    return local.astimezone(UTC)
+
+
+def _written(column: Column, value: datetime) -> str:
+    if column.format in _UNITS:
+        return str((value - _EPOCH) // _UNITS[str(column.format)])
+    return value.astimezone(ZoneInfo(column.zone or "UTC")).strftime(str(column.format))
+
+
+def _surviving_stamps(column: Column, values: pa.Array) -> pa.Array:
+    """Cut stamps to what the format holds; null where even that does not come back."""
+
+    def cut(value: datetime | None) -> datetime | None:
+        try:
+            once = value if value is None else _stamp(column, _written(column, value))
+            return once if once is None or _stamp(column, _written(column, once)) == once else None
+        except (ValueError, OverflowError):
+            return None
+
+    return pa.array([cut(value) for value in values.to_pylist()], STAMP)

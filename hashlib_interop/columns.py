@@ -1,0 +1,333 @@
+"""Columns at the speed of memory: strict decoding of digest texts, list columns, rows completed.
+
+Everything here works on whole Arrow columns. Where a value is bad, the answer is a mask of rows, never
+an exception: the caller rejects these rows with their position.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashlib_interop.algorithms import ALGORITHMS
+from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, EVIDENCE, FINGERPRINT, HANDLING, STAMP
+
+Mask = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+_NOT_HEX = 0xFF
+_NIBBLE = np.full(256, _NOT_HEX, np.uint8)
+_NIBBLE[list(b"0123456789abcdef")] = range(16)
+_NIBBLE[list(b"ABCDEF")] = range(10, 16)
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SEXTET = np.full(256, 0xFF, np.uint8)
+_SEXTET[list(_BASE64_ALPHABET)] = range(64)
+
+
+def mask_of(array: pa.Array) -> Mask:
+    """Return a boolean Arrow array as a numpy mask, null as false."""
+    return np.asarray(array.fill_null(False).to_numpy(zero_copy_only=False), bool)
+
+
+def _fixed_bytes(texts: pa.Array, width: int) -> tuple[Bytes, Mask]:
+    """Return the texts of exactly `width` bytes as an (n, width) array, and which rows they are."""
+    lengths = pc.binary_length(texts).fill_null(-1).to_numpy(zero_copy_only=False)
+    fits = np.asarray(lengths == width, bool)
+    picked = texts if fits.all() else texts.filter(pa.array(fits))
+    offsets = np.frombuffer(picked.buffers()[1], np.int32)[picked.offset : picked.offset + len(picked) + 1]
+    data = picked.buffers()[2]
+    if not len(picked) or data is None:
+        return np.zeros((0, width), np.uint8), fits
+    flat = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    return flat.reshape(len(picked), width), fits
+
+
+def _spread(values: Bytes, good: Mask, fits: Mask) -> tuple[pa.FixedSizeBinaryArray, Mask]:
+    """Put the good values back at their rows; return the column and the mask of rows that hold one."""
+    width = values.shape[1]
+    held = fits.copy()
+    held[fits] = good
+    if held.all():
+        full = np.ascontiguousarray(values)
+    else:
+        full = np.zeros((len(fits), width), np.uint8)
+        full[held] = values[good]
+    return fixed_binary(full, held), held
+
+
+def fixed_binary(values: Bytes, valid: Mask | None = None) -> pa.FixedSizeBinaryArray:
+    """Return an (n, width) array of bytes as a fixed-size binary column, null where not `valid`."""
+    count, width = values.shape
+    bitmap = None
+    if valid is not None and not valid.all():
+        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), count, [bitmap, data])
+
+
+def decode_hex(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinaryArray, Mask]:
+    """Decode a column of hex digests; return it and the mask of bad rows.
+
+    `width` in bytes. Null and empty text give null and are not bad. Exactly `2 * width` ASCII hex digits
+    are accepted, in any case; nothing is stripped.
+    """
+    chars, fits = _fixed_bytes(texts, 2 * width)
+    if (values := _all_at_once(binascii.unhexlify, chars, width)) is not None:
+        return _finish(texts, values, np.ones(len(values), bool), fits)
+    nibbles = _NIBBLE[chars]
+    good = nibbles.max(axis=1, initial=0) != _NOT_HEX
+    values = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    return _finish(texts, np.asarray(values, np.uint8), np.asarray(good, bool), fits)
+
+
+def decode_base64(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinaryArray, Mask]:
+    """Decode a column of canonical base64 of a fixed `width` in bytes; as `decode_hex`."""
+    length = (width + 2) // 3 * 4
+    padding = -width % 3
+    chars, fits = _fixed_bytes(texts, length)
+    if not padding and (values := _all_at_once(_a2b_strict, chars, width)) is not None:
+        return _finish(texts, values, np.ones(len(values), bool), fits)
+    sextets = _SEXTET[chars[:, : length - padding]]
+    good = sextets.max(axis=1, initial=0) != 0xFF
+    if padding:
+        good &= (chars[:, length - padding :] == ord("=")).all(axis=1)
+        spare = 0x0F if padding == 2 else 0x03
+        good &= (sextets[:, -1] & spare) == 0
+        sextets = np.pad(sextets, ((0, 0), (0, padding)))
+    a, b, c, d = (sextets[:, k::4] for k in range(4))
+    values = np.stack([(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d], axis=2)
+    values = values.reshape(len(chars), -1)[:, :width]
+    return _finish(texts, values, np.asarray(good, bool), fits)
+
+
+def _all_at_once(decode: Callable[[Bytes], bytes], chars: Bytes, width: int) -> Bytes | None:
+    """Decode a whole column as one text, which is fastest; None where any of it is bad: then row by row it is."""
+    try:
+        return np.frombuffer(decode(np.ascontiguousarray(chars)), np.uint8).reshape(-1, width)
+    except binascii.Error:
+        return None
+
+
+def _a2b_strict(chars: Bytes) -> bytes:
+    return binascii.a2b_base64(chars, strict_mode=True)
+
+
+def _finish(texts: pa.Array, values: Bytes, good: Mask, fits: Mask) -> tuple[pa.Array, Mask]:
+    column, held = _spread(values, good, fits)
+    empty = mask_of(pc.equal(texts, "")) | mask_of(texts.is_null())
+    return column, ~held & ~empty
+
+
+def encode_hex(values: pa.FixedSizeBinaryArray, upper: bool = False) -> pa.StringArray:
+    """Return a digest column as hex text, null where null."""
+    width = values.type.byte_width
+    start = values.offset * width
+    flat = np.frombuffer(values.buffers()[1], np.uint8)[start : start + len(values) * width]
+    raw = flat.reshape(len(values), width)
+    chars = np.empty((len(values), 2 * width), np.uint8)
+    chars[:, 0::2], chars[:, 1::2] = _HEX[raw >> 4], _HEX[raw & 15]
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * (2 * width)
+    texts = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(chars))
+    texts = pc.utf8_upper(texts) if upper else texts
+    return texts if not values.null_count else pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string()))
+
+
+def list_of(items: pa.Array, lengths: npt.NDArray[Any]) -> pa.ListArray:
+    """Return items as a list column by the length of each row; a row of no items is null."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    empty = np.asarray(lengths == 0, bool)
+    return pa.ListArray.from_arrays(pa.array(offsets), items, mask=pa.array(empty))
+
+
+def one_each(items: pa.Array) -> pa.ListArray:
+    """Return a column as a list column of one item a row, null where null."""
+    return list_of(items.drop_null(), mask_of(items.is_valid()).astype(np.int32))
+
+
+def keep_items(lists: pa.ListArray, keep: Mask) -> pa.ListArray:
+    """Return a list column with only the flattened items where `keep` is true; emptied rows are null."""
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths)
+    kept = np.concatenate([[0], np.cumsum(keep)])
+    left = kept[ends] - kept[ends - lengths]
+    return list_of(lists.flatten().filter(pa.array(keep)), left)
+
+
+def classified(scheme: str, codes: pa.StringArray) -> pa.ListArray:
+    """Return codes of one scheme as a `classifications` column, null where a code is null."""
+    present = codes.drop_null()
+    pairs = pa.StructArray.from_arrays(
+        [pa.array([scheme]).take(pa.array(np.zeros(len(present), np.int64))), present],
+        fields=list(CLASSIFICATION),
+    )
+    return list_of(pairs, mask_of(codes.is_valid()).astype(np.int32))
+
+
+def fingerprinted(**kinds: pa.Array) -> pa.ListArray:
+    """Return binary columns, one a kind, as a `fingerprints` column; the kinds in sorted order a row.
+
+    `_` in a keyword stands for `-` in the kind.
+    """
+    names = sorted(kinds, key=lambda k: k.replace("_", "-"))
+    count = len(kinds[names[0]])
+    valid = np.stack([mask_of(kinds[name].is_valid()) for name in names], axis=1)
+    stacked = pa.concat_arrays([kinds[name].cast(pa.binary()) for name in names])
+    order = np.arange(count)[:, None] + np.arange(len(names))[None, :] * count
+    values = stacked.take(pa.array(order[valid]))
+    labels = pa.array([name.replace("_", "-") for name in names])
+    kind_of = np.broadcast_to(np.arange(len(names)), valid.shape)[valid]
+    pairs = pa.StructArray.from_arrays([labels.take(pa.array(kind_of)), values], fields=list(FINGERPRINT))
+    return list_of(pairs, valid.sum(axis=1))
+
+
+def sorted_lists(lists: pa.ListArray, key: Callable[[Any], Any], keep_empty: bool = False) -> pa.ListArray:
+    """Return a list column with every list a set: sorted, no repeats; empty lists null unless kept.
+
+    Lists of one item and lists that are sets already cost next to nothing.
+    """
+    lengths = pc.list_value_length(lists).fill_null(-1).to_numpy(zero_copy_only=False)
+    if not keep_empty and (lengths == 0).any():
+        lists = list_of(lists.flatten(), lengths.clip(0))
+    rows = np.flatnonzero(lengths > 1)
+    if len(rows):
+        rows = _unordered(lists)
+    before = lists.take(pa.array(rows)).to_pylist() if len(rows) else []
+    after = [_as_set(items, key) for items in before]
+    if before == after:
+        return lists
+    places = np.arange(len(lists))
+    places[rows] = len(lists) + np.arange(len(rows))
+    return pa.concat_arrays([lists, pa.array(after, lists.type)]).take(pa.array(places))
+
+
+def _unordered(lists: pa.ListArray) -> npt.NDArray[Any]:
+    """Return the rows whose items are not in strictly rising order; every row where that is not cheap to see."""
+    items, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    before, after = items.slice(0, max(len(items) - 1, 0)), items.slice(1)
+    if pa.types.is_struct(items.type) and items.type.num_fields == 2:
+        (a, b), (c, d) = before.flatten(), after.flatten()
+        rises = pc.or_(pc.less(a, c), pc.and_(pc.equal(a, c), pc.less(b, d)))
+    elif pa.types.is_string(items.type):
+        rises = pc.less(before, after)
+    else:
+        return np.unique(rows)
+    falls = (rows[1:] == rows[:-1]) & ~mask_of(rises)
+    return np.unique(rows[1:][falls])
+
+
+def _as_set(items: list[Any], key: Callable[[Any], Any]) -> list[Any]:
+    seen = {key(item): item for item in items}
+    return [seen[k] for k in sorted(seen)]
+
+
+def _itself(item: Any) -> Any:
+    return item
+
+
+def _sorted_members(column: pa.StructArray) -> pa.StructArray:
+    """Return a struct column with the lists in it made sets and empty texts null; `audience` may be empty."""
+    members = []
+    for field, member in zip(column.type, column.flatten(), strict=True):
+        if pa.types.is_list(field.type):
+            member = sorted_lists(member, _itself, keep_empty=field.name == "audience")
+        elif pa.types.is_string(field.type) and column.type == HANDLING:
+            member = _without_empty(member)
+        members.append(member)
+    return pa.StructArray.from_arrays(members, fields=list(column.type), mask=column.is_null())
+
+
+def _without_empty(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+_SORT_KEYS: dict[str, Callable[[Any], Any]] = {
+    "fingerprints": lambda item: (item["kind"], item["value"]),
+    "classifications": lambda item: (item["scheme"], item["code"]),
+    "file_names": _itself,
+    "tags": _itself,
+    "evidence": lambda item: (item["file"], str(item["release"]), item["position"] or 0),
+}
+
+
+def strongest_refs(columns: dict[str, pa.Array], count: int) -> pa.StringArray:
+    """Return `algorithm:hex` of the strongest digest of each row, null where a row has none."""
+    refs = pa.nulls(count, pa.string())
+    for name in ALGORITHMS:
+        column = columns.get(name)
+        if column is None or column.null_count == count:
+            continue
+        texts = pc.binary_join_element_wise(pa.scalar(name), encode_hex(column), pa.scalar(":"))
+        refs = pc.coalesce(refs, texts)
+    return refs
+
+
+def evidence_column(file: bytes, release: Any, positions: pa.Array) -> pa.ListArray:
+    """Return the evidence of rows read from one file of one release."""
+    count = len(positions)
+    files = np.broadcast_to(np.frombuffer(file, np.uint8), (count, 32))
+    stamps = pa.array([release], STAMP).take(pa.array(np.zeros(count, np.int64)))
+    items = pa.StructArray.from_arrays([fixed_binary(files), stamps, positions], fields=list(EVIDENCE))
+    return list_of(items, np.ones(count, np.int32))
+
+
+def constant(value: Any, kind: pa.DataType, count: int) -> pa.Array:
+    """Return a column of one value."""
+    return pa.array([value], kind).take(pa.array(np.zeros(count, np.int64)))
+
+
+def complete(columns: dict[str, pa.Array], defaults: dict[str, Any]) -> pa.RecordBatch:
+    """Return what a reader yielded as a batch of `ENTRY_SCHEMA`.
+
+    Absent fields become null or their default (so do null values of them), `ref` the strongest digest, lists
+    are made sets, empty texts null.
+    """
+    count = len(next(iter(columns.values())))
+    full = {name: column for name, column in columns.items() if name in ENTRY_SCHEMA.names}
+    for name, value in {"seq": 0, "state": "active", **defaults}.items():
+        if name not in full or full[name].null_count:
+            column = constant(value, ENTRY_SCHEMA.field(name).type, count)
+            full[name] = pc.coalesce(full[name], column) if name in full else column
+    refs = _without_empty(full.get("ref", pa.nulls(count, pa.string())))
+    full["ref"] = pc.coalesce(refs, strongest_refs(full, count)) if refs.null_count else refs
+    for name, key in _SORT_KEYS.items():
+        if name in full:
+            full[name] = sorted_lists(full[name], key)
+    for name in ("about", "handling"):
+        if name in full and full[name].null_count < count:
+            full[name] = _sorted_members(full[name])
+    return pa.RecordBatch.from_arrays(
+        [_field(full.get(field.name), field, count) for field in ENTRY_SCHEMA], schema=ENTRY_SCHEMA
+    )
+
+
+def _field(column: pa.Array | None, field: pa.Field, count: int) -> pa.Array:
+    if column is None:
+        return pa.nulls(count, field.type)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_string(field.type) and field.nullable:
+        column = _without_empty(column)
+    return column if column.type == field.type else column.cast(field.type)
+
+
+def rows_without(columns: dict[str, pa.Array], bad: Mask) -> dict[str, pa.Array]:
+    """Return the columns without the bad rows."""
+    if not bad.any():
+        return columns
+    keep = pa.array(~bad)
+    return {name: column.filter(keep) for name, column in columns.items()}
+
+
+def columns_of_rows(rows: Sequence[dict[str, Any]]) -> dict[str, pa.Array]:
+    """Return dicts of field values (and `position`) as columns, for readers that go record by record."""
+    names = {name for row in rows for name in row}
+    kinds = {field.name: field.type for field in ENTRY_SCHEMA} | {"position": pa.int64()}
+    return {name: pa.array([row.get(name) for row in rows], kinds[name]) for name in sorted(names)}

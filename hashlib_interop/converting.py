@@ -1,0 +1,187 @@
+"""`convert`: files of any format into one file of any other, streaming, what is lost counted first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from hashlib_interop.errors import BadOption, CannotWrite, shown
+from hashlib_interop.files import CHUNK, Limits, private_folder, published
+from hashlib_interop.format import Format, Writing
+from hashlib_interop.reading import Reader, open_readers
+from hashlib_interop.report import Import, Loss, Reject
+from hashlib_interop.tally import RejectTally
+from hashlib_interop.writing import Written, format_for, write_stream
+
+Output = str | os.PathLike[str] | BinaryIO
+
+
+@dataclass
+class Converted:
+    """What a conversion did, or would have done where `published` is false."""
+
+    output: str
+    format: str
+    imports: list[Import] = field(default_factory=list)
+    written: int = 0
+    losses: list[Loss] = field(default_factory=list)
+    rejects: RejectTally = field(default_factory=RejectTally)
+    published: bool = False
+
+    @property
+    def read(self) -> int:
+        """Records read and trusted, of all inputs."""
+        return sum(each.read for each in self.imports)
+
+    @property
+    def rejected(self) -> int:
+        """Records refused, of all inputs."""
+        return self.rejects.total()
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was refused and nothing lost; values dropped by rule do not count."""
+        return not self.rejected and not self.losses
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Values dropped on read by rule, of all inputs."""
+        total: Counter[str] = Counter()
+        for each in self.imports:
+            total.update(each.dropped)
+        return dict(sorted(total.items()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {
+            "output": self.output,
+            "format": self.format,
+            "published": self.published,
+            "read": self.read,
+            "rejected": self.rejected,
+            "written": self.written,
+            "losses": [loss.model_dump(mode="json") for loss in self.losses],
+            "rejects": self.rejects.to_json(),
+            "dropped": self.dropped,
+            "imports": [each.to_json() for each in self.imports],
+        }
+
+
+def convert(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: Output,
+    *,
+    to: str | None = None,
+    format: str | None = None,
+    source: str | None = None,
+    options: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    on_reject: Callable[[Reject], None] | None = None,
+    allow: Callable[[Converted], bool] | None = None,
+    **settings: Any,
+) -> Converted:
+    """Write the records of all inputs, in order, to `output` in the format `to` (else its suffix decides).
+
+    Nothing is merged. `options` go to the readers or the writer, whoever knows the name; `from.NAME` and
+    `to.NAME` say which. `allow` is asked after everything is written and before a byte is published: where
+    it says no, nothing is. `settings` are the fields of `Reader`. A stream gets its bytes at the end, too.
+    """
+    target = format_for(getattr(output, "name", "-") if _is_stream(output) else cast(str, output), to)
+    if target.write is None:
+        raise CannotWrite(f"{target.name} can be read, not written")
+    result = Converted("-" if _is_stream(output) else os.fspath(cast(str, output)), target.name)
+
+    def refuse(reject: Reject) -> None:
+        result.rejects.add(reject)
+        if on_reject:
+            on_reject(reject)
+
+    settings["on_reject"] = refuse
+    readers = [
+        reader
+        for path in inputs
+        for reader in open_readers(path, format=format, source=source, limits=limits, **settings)
+    ]
+    writing = Writing(result.output, _routed(readers, target, options or {}), result.imports)
+    with contextlib.suppress(_NotAllowed), _place(output) as temporary:
+        with temporary.open("r+b") as stream:
+            done = write_stream(_batches(readers, result.imports), cast(BinaryIO, stream), target, writing)
+        _finish(result, done, allow)
+    return result
+
+
+def _finish(result: Converted, done: Written, allow: Callable[[Converted], bool] | None) -> None:
+    result.written, result.losses = done.written, done.losses
+    if allow is not None and not allow(result):
+        raise _NotAllowed
+    result.published = True
+
+
+def _batches(readers: Sequence[Reader], imports: list[Import]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of all readers; `imports` has grown by each when it ends, for trailers to use."""
+    for reader in readers:
+        yield from reader.batches()
+        imports.extend(reader.imports)
+
+
+def _routed(readers: Sequence[Reader], target: Format, options: Mapping[str, str]) -> dict[str, str]:
+    """Give each reader the options that it knows, return those of the writer; `BadOption` for a stranger."""
+    for_writer, used = chosen_options(options, target, "to.")
+    for reader in readers:
+        reader.options, known = chosen_options(options, reader.format, "from.", "encoding")
+        used |= known
+    check_options(options, used, [target, *(reader.format for reader in readers)])
+    return for_writer
+
+
+def chosen_options(
+    options: Mapping[str, str], format: Format, side: str, *more: str
+) -> tuple[dict[str, str], set[str]]:
+    """Return the options whose names `format` knows (or `more` does), and as what they were given.
+
+    A name may be given bare, or with its `side` in front: `from.` or `to.`.
+    """
+    names = [*(option.name for option in format.options), *more]
+    given = {given: name for name in names for given in (name, side + name) if given in options}
+    return {name: options[given] for given, name in given.items()}, set(given)
+
+
+def check_options(options: Mapping[str, str], used: set[str], formats: Sequence[Format]) -> None:
+    """Raise `BadOption` for options that nobody used; it names what the formats know."""
+    strangers = sorted(set(options) - used)
+    if strangers:
+        known = sorted({f"{f.name}: {option.name}" for f in formats for option in f.options})
+        listed = ", ".join(known) or "these formats have none"
+        raise BadOption(f"no option {', '.join(shown(name) for name in strangers)}; known: {listed}")
+
+
+class _NotAllowed(Exception):
+    """Leaves the place of the output without publishing."""
+
+
+def _is_stream(output: Output) -> bool:
+    return not isinstance(output, str | os.PathLike)
+
+
+@contextlib.contextmanager
+def _place(output: Output) -> Iterator[Path]:
+    """Give a temporary path that becomes the output, or is copied to the stream, on success."""
+    if not _is_stream(output):
+        with published(cast(str, output)) as temporary:
+            yield temporary
+        return
+    with private_folder() as folder:
+        temporary = folder / "output"
+        temporary.touch(0o600)
+        yield temporary
+        with temporary.open("rb") as written:
+            shutil.copyfileobj(written, cast(BinaryIO, output), CHUNK)
+        cast(BinaryIO, output).flush()

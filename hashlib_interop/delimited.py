@@ -1,0 +1,395 @@
+"""The envelope of delimited text (CSV, TSV, `;`): strict RFC 4180, by blocks, positions exact.
+
+A block of the stream is cut at record ends that are found here, so that every record has its line, and
+pyarrow splits only what has been checked. What the rules are:
+
+* LF, CRLF and CR end a line. Inside quotes they belong to the field; lines are still counted.
+* A quote opens a field only at its start and closes it only before a delimiter or a line end; `""` inside
+  is one quote. A record that breaks this is refused, and reading goes on at the next line, unless the
+  quote was opened on an earlier line: then nothing tells which lines it swallowed, and the file is refused
+  with the line where it opens.
+* A record with NUL bytes, not in UTF-8, or with another number of fields than the header is refused.
+* A record over 1 MiB is no record: the file is refused. So no field is longer, and memory is bounded.
+* Empty lines are skipped and counted.
+
+Refused records are overwritten by line feeds, which pyarrow skips: no second way of splitting.
+"""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from hashlib_interop.errors import shown
+from hashlib_interop.format import Reading
+
+BLOCK = 4 << 20
+RECORD_LIMIT = 1 << 20
+_LF, _CR = 10, 13
+_OPEN_ENDED = "no line end and an empty last field: the file may be cut off here"
+
+Numbers = npt.NDArray[np.int64]
+_Buffer = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is delimited. `quote` None: quotes are characters like any other.
+
+    With `spare`, a record may have one more field than the header, if it is empty. `fallback` is the
+    encoding of records that are not UTF-8; None refuses them.
+    """
+
+    delimiter: str = ","
+    quote: str | None = '"'
+    spare: bool = False
+    fallback: str | None = None
+
+
+@dataclass
+class Rows:
+    """Records that have been split: one text column a field, and the line where each record starts."""
+
+    columns: list[pa.StringArray]
+    lines: Numbers
+    records: _Records
+    numbers: Numbers
+
+    def raw(self, row: int) -> bytes:
+        """Return a record as it stood."""
+        return self.records[int(self.numbers[row])]
+
+
+# Records in a block --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Records:
+    """The complete records of a block: `data[start:stop]` each, its line end between stop and the next start."""
+
+    data: _Buffer
+    starts: Numbers
+    stops: Numbers
+    lines: Numbers
+    delimiters: Numbers
+    wrong: dict[int, str]
+    size: int
+    next_line: int
+    first: int = 0
+    open_ended: bool = False
+
+    def __getitem__(self, row: int) -> bytes:
+        return self.data[self.starts[row] : self.stops[row]].tobytes()
+
+    def refuse(self, rows: Iterable[int], reason: str) -> None:
+        """Mark records as refused; the first reason of each counts."""
+        for row in rows:
+            self.wrong.setdefault(int(row), reason)
+
+    def erase(self, row: int) -> None:
+        self.data[self.starts[row] : self.stops[row]] = _LF
+
+
+def _where(data: _Buffer, byte: int) -> Numbers:
+    return np.flatnonzero(data == byte)
+
+
+def _line_ends(data: _Buffer, final: bool) -> Numbers:
+    """Return the place of the last byte of each line end. A CR that ends a block may be half of a CRLF."""
+    feeds, returns = _where(data, _LF), _where(data, _CR)
+    if not len(returns):
+        return feeds
+    inner = returns[returns < len(data) - 1]
+    alone = inner[data[inner + 1] != _LF]
+    last = returns[len(inner) :] if final else returns[:0]
+    return np.sort(np.concatenate([feeds, alone, last]))
+
+
+class _Quotes:
+    """The quotes of a block that hold: opening and closing in turn. `wrong` are places of the others."""
+
+    def __init__(self, data: _Buffer, line_ends: Numbers, dialect: Dialect) -> None:
+        self.wrong: list[tuple[int, str]] = []
+        self.swallowing: int | None = None
+        self._data, self._line_ends = data, line_ends
+        self._beside = np.zeros(256, bool)
+        self._beside[[_LF, _CR, *f"{dialect.delimiter}{dialect.quote}".encode()]] = True
+        found = _where(data, ord(dialect.quote)) if dialect.quote else np.zeros(0, np.int64)
+        self.places = self._checked(found) if len(found) else found
+
+    def _checked(self, quotes: Numbers) -> Numbers:
+        """Go through the quotes in runs; a run ends at a fault, and the next starts on the next line."""
+        kept, at, width = [], 0, len(quotes) + 1 & ~1
+        while at < len(quotes) and self.swallowing is None:
+            run = quotes[at : at + width]
+            fault = self._first_fault(run)
+            if fault is None:
+                kept.append(run)
+                at, width = at + len(run), width * 2
+            else:
+                kept.append(run[: fault & ~1])
+                at, width = self._after(quotes, run, fault), 16
+        return np.concatenate(kept)
+
+    def _first_fault(self, run: Numbers) -> int | None:
+        data, last = self._data, len(self._data) - 1
+        good = np.empty(len(run), bool)
+        good[0::2] = self._beside[data[run[0::2] - 1]] | (run[0::2] == 0)
+        good[1::2] = self._beside[data[np.minimum(run[1::2] + 1, last)]] | (run[1::2] == last)
+        return None if good.all() else int(np.argmin(good))
+
+    def _after(self, quotes: Numbers, run: Numbers, fault: int) -> int:
+        """Note the fault; return the number of the first quote on the line after it."""
+        place, first = int(run[fault]), int(run[fault & ~1])
+        ends = self._line_ends
+        if np.searchsorted(ends, first) != np.searchsorted(ends, place):
+            self.swallowing = first
+        reason = "text after a closing quote" if fault & 1 else "a quote inside a field that is not quoted"
+        self.wrong.append((place, reason))
+        following = int(np.searchsorted(ends, place))
+        return len(quotes) if following == len(ends) else int(np.searchsorted(quotes, ends[following]))
+
+    def outside(self, places: Numbers) -> Numbers:
+        """Return those of the places that are in no quotes."""
+        if not len(self.places):
+            return places
+        return places[np.searchsorted(self.places, places) & 1 == 0]
+
+
+def _records(data: _Buffer, line: int, dialect: Dialect, final: bool, reading: Reading) -> _Records:
+    """Find the complete records at the start of `data`, which begins on `line`."""
+    line_ends = _line_ends(data, final)
+    quotes = _Quotes(data, line_ends, dialect)
+
+    def line_of(place: int) -> int:
+        return line + int(np.searchsorted(line_ends, place))
+
+    unclosed = int(quotes.places[-1]) if len(quotes.places) & 1 else None
+    ends = quotes.outside(line_ends)
+    size = int(ends[-1]) + 1 if len(ends) else 0
+    if quotes.swallowing is not None:
+        raise reading.malformed("a quote opens here that is not closed rightly", line_of(quotes.swallowing))
+    if unclosed is not None and (final or len(data) - size > RECORD_LIMIT):
+        raise reading.malformed("a quote opens here and is never closed", line_of(unclosed))
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    after = np.searchsorted(line_ends, ends) + 1
+    lines = line + np.concatenate([[0], after[:-1]])[: len(ends)]
+    _check_sizes(ends + 1 - starts, lines, len(data) - size, line + (int(after[-1]) if len(ends) else 0), reading)
+    wrong = {int(np.searchsorted(ends, place)): reason for place, reason in reversed(quotes.wrong)}
+    return _Records(
+        data=data,
+        starts=starts,
+        stops=ends - ((data[ends] == _LF) & (data[ends - 1] == _CR) & (ends > starts)),
+        lines=lines,
+        delimiters=quotes.outside(_where(data[:size], ord(dialect.delimiter))),
+        wrong={row: reason for row, reason in wrong.items() if row < len(ends)},
+        size=size,
+        next_line=line + (int(after[-1]) if len(ends) else 0),
+    )
+
+
+def _check_sizes(sizes: Numbers, lines: Numbers, rest: int, rest_line: int, reading: Reading) -> None:
+    """Refuse the file where a record, or what is left of the block, is over the limit."""
+    too_long = np.flatnonzero(sizes > RECORD_LIMIT)
+    if len(too_long) or rest > RECORD_LIMIT:
+        place = int(lines[too_long[0]]) if len(too_long) else rest_line
+        raise reading.malformed(f"a record of more than {RECORD_LIMIT:,} bytes", place)
+
+
+# Blocks of a stream --------------------------------------------------------------------------------------
+
+
+def read_rows(
+    stream: BinaryIO, reading: Reading, dialect: Dialect, names: Sequence[str] | None = None
+) -> tuple[list[str], Iterator[Rows]]:
+    """Return the names of the fields and their rows, `reading.batch_rows` at most at a time.
+
+    The names are the first record, unless they are given. Rows are refused through `reading`; raises
+    `MalformedInput` for no header, a name that stands twice, or a file that cannot be trusted to its end.
+    """
+    blocks = _blocks(stream, reading, dialect)
+    if names is None:
+        first = next(blocks, None)
+        found = _header(first, dialect, reading)
+        return found, _rows(itertools.chain([first] if first else [], blocks), len(found), dialect, reading)
+    return list(names), _rows(blocks, len(names), dialect, reading)
+
+
+def _blocks(stream: BinaryIO, reading: Reading, dialect: Dialect) -> Iterator[_Records]:
+    rest, line, final = b"", 1, False
+    while not final:
+        chunk = stream.read(BLOCK)
+        final = not chunk
+        whole = rest + chunk
+        open_ended = final and bool(whole) and whole[-1] not in b"\r\n"
+        data = np.frombuffer(bytearray(whole + b"\n" if open_ended else whole), np.uint8)
+        found = _records(data, line, dialect, final, reading)
+        rest = whole[found.size :]
+        found = _decoded(found, line, dialect, reading)
+        found.open_ended, line = open_ended, found.next_line
+        if open_ended:
+            reading.fact("last line", "has no line end")
+        if len(found.starts):
+            yield found
+
+
+def _decoded(found: _Records, line: int, dialect: Dialect, reading: Reading) -> _Records:
+    """Refuse the records that are not UTF-8, or read them in the fallback encoding and count them."""
+    bad = _not_utf8(found)
+    if not bad:
+        return found
+    if dialect.fallback is None:
+        found.refuse(bad, "not UTF-8")
+        return found
+    pieces, at = [], 0
+    for row in bad:
+        pieces.append(found.data[at : found.starts[row]].tobytes())
+        pieces.append(found[row].decode(dialect.fallback, "replace").encode())
+        at = int(found.stops[row])
+    pieces.append(found.data[at : found.size].tobytes())
+    name = f"records in {dialect.fallback}"
+    reading.fact(name, int(reading.facts.get(name, 0)) + len(bad))
+    data = np.frombuffer(bytearray(b"".join(pieces)), np.uint8)
+    return _records(data, line, dialect, True, reading)
+
+
+def _not_utf8(found: _Records) -> list[int]:
+    """Return the records that are not UTF-8; one look at the block where all is well."""
+    text = found.data[: found.size]
+    if not len(text) or text.max() < 0x80 or _is_utf8(text):
+        return []
+    places = np.flatnonzero(text >= 0x80)
+    rows = np.unique(np.searchsorted(found.starts, places, "right") - 1)
+    return [int(row) for row in rows if not _is_utf8(found[int(row)])]
+
+
+def _is_utf8(text: Any) -> bool:
+    try:
+        codecs.utf_8_decode(text, "strict", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _header(block: _Records | None, dialect: Dialect, reading: Reading) -> list[str]:
+    """Return the names in the first record that is not empty, and step over it."""
+    filled = np.flatnonzero(block.stops > block.starts) if block else []
+    if block is None or not len(filled):
+        raise reading.malformed("no header: the file is empty", 1)
+    row = int(filled[0])
+    line, text = int(block.lines[row]), block.data[block.starts[row] : block.stops[row]]
+    if row in block.wrong or not text.all():
+        raise reading.malformed(f"the header: {block.wrong.get(row, 'holds a NUL byte')}", line)
+    block.first = row + 1
+    delimiters = block.delimiters[block.delimiters < block.stops[row]]
+    names = [column[0].as_py() for column in _split(text, len(delimiters) + 1, dialect)]
+    known = Counter(name.casefold() for name in names)
+    twice = [name for name in names if known[name.casefold()] > 1]
+    if twice:
+        raise reading.malformed(f"the header names {shown(twice[0])!r} twice", line)
+    return names
+
+
+# Rows ----------------------------------------------------------------------------------------------------
+
+
+def _rows(blocks: Iterable[_Records], width: int, dialect: Dialect, reading: Reading) -> Iterator[Rows]:
+    for block in blocks:
+        good = _checked_rows(block, width, dialect, reading)
+        for at in range(0, len(good), reading.batch_rows):
+            numbers = good[at : at + reading.batch_rows]
+            ends_at = int(numbers[-1]) + 1
+            end = int(block.starts[ends_at]) if ends_at < len(block.starts) else block.size
+            columns = _split(block.data[block.starts[numbers[0]] : end], width, dialect)
+            if len(columns[0]) != len(numbers):
+                raise reading.malformed("the records here cannot be told apart", int(block.lines[numbers[0]]))
+            yield Rows(columns, block.lines[numbers], block, numbers)
+
+
+def _checked_rows(block: _Records, width: int, dialect: Dialect, reading: Reading) -> Numbers:
+    """Return the numbers of the records that have `width` fields; refuse and erase the others."""
+    counts = np.searchsorted(block.delimiters, block.stops) - np.searchsorted(block.delimiters, block.starts) + 1
+    empty = block.stops == block.starts
+    ends_empty = ~empty & (block.data[block.stops - 1] == ord(dialect.delimiter))
+    if dialect.spare:
+        spare = ends_empty & (counts == width + 1)
+        counts[spare] = width
+        block.stops = block.stops - spare
+        block.data[block.stops[spare]] = _LF
+        ends_empty &= ~spare
+    if block.open_ended and ends_empty[-1]:
+        block.refuse([len(counts) - 1], _OPEN_ENDED)
+    _refuse_nul(block)
+    for row in np.flatnonzero((counts != width) & ~empty):
+        block.refuse([row], f"{counts[row]} fields, expected {width}")
+    reading.drop("empty line", int(empty[block.first :].sum()))
+    good = ~empty
+    good[: block.first] = False
+    for row in sorted(row for row in block.wrong if row >= block.first):
+        good[row] = False
+        reading.reject(int(block.lines[row]), block.wrong[row], raw=block[row])
+        block.erase(row)
+    return np.flatnonzero(good)
+
+
+def _refuse_nul(block: _Records) -> None:
+    text = block.data[: block.size]
+    if text.size and not text.all():
+        block.refuse(np.searchsorted(block.starts, _where(text, 0), "right") - 1, "a NUL byte")
+
+
+def _split(text: _Buffer, width: int, dialect: Dialect) -> list[pa.StringArray]:
+    """Split checked records into text columns; nothing is null, nothing is stripped."""
+    names = [str(number) for number in range(width)]
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(pa.py_buffer(text)),
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote or False,
+            newlines_in_values=bool(dialect.quote),
+            ignore_empty_lines=True,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            check_utf8=False, column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
+        ),
+    )
+    return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+
+
+# Writing -------------------------------------------------------------------------------------------------
+
+
+def write_rows(stream: BinaryIO, columns: Sequence[pa.StringArray], dialect: Dialect) -> None:
+    """Write text columns as records that end in LF; null is empty. Quotes stand only where they must.
+
+    Texts must not hold NUL, nor, where the dialect has no quote, a delimiter or a line end.
+    """
+    cells = [_quoted(column.fill_null(""), dialect, alone=len(columns) == 1) for column in columns]
+    lines = pc.binary_join_element_wise(*cells, pa.scalar(dialect.delimiter))
+    ended = pc.binary_join_element_wise(lines, pa.scalar(""), pa.scalar("\n"))
+    if len(ended):
+        stream.write(pc.binary_join(pa.ListArray.from_arrays([0, len(ended)], ended), "")[0].as_buffer())
+
+
+def _quoted(texts: pa.StringArray, dialect: Dialect, alone: bool) -> pa.StringArray:
+    """Quote the texts that need it: an empty one too where it is all of the record."""
+    if not dialect.quote:
+        return texts
+    special = "".join(f"\\x{ord(character):02x}" for character in f"{dialect.delimiter}{dialect.quote}\r\n")
+    needs = pc.match_substring_regex(texts, f"[{special}]|^\ufeff" + ("|^$" if alone else ""))
+    if not pc.any(needs).as_py():
+        return texts
+    doubled = pc.replace_substring(texts, dialect.quote, dialect.quote * 2)
+    quote = pa.scalar(dialect.quote)
+    return pc.if_else(needs, pc.binary_join_element_wise(quote, doubled, quote, pa.scalar("")), texts)

@@ -1,0 +1,177 @@
+"""`read`: a file of any format as entries, row by row or batch by batch, with what had to be said about it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashlib_interop.columns import complete, evidence_column
+from hashlib_interop.errors import BadPolicy, CannotWrite, shown
+from hashlib_interop.files import Input, Limits, Progress, open_input
+from hashlib_interop.format import Columns, Delivery, Format, Reading
+from hashlib_interop.formats import FORMATS
+from hashlib_interop.model import Entry, entries_of
+from hashlib_interop.report import Import, Reject
+from hashlib_interop.sniffing import sniff
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+
+
+def checked_slug(name: str) -> str:
+    """Return a source name, or `BadPolicy`: ASCII, lower case, so that no two names look alike."""
+    if not SLUG.fullmatch(name):
+        raise BadPolicy(f"source name {shown(name)!r}: use lower-case ASCII letters, digits, '.', '_' and '-'")
+    return name
+
+
+def clock() -> datetime:
+    """Return the run's time: `SOURCE_DATE_EPOCH` where set, else now; whole milliseconds, UTC."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    seconds = float(fixed) if fixed else time.time()
+    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+
+
+@cache
+def library_version() -> str:
+    """Return our version, `uninstalled` where the library runs from a folder."""
+    try:
+        return version("hashlib-interop")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+@dataclass
+class Reader:
+    """One input, ready to be read, once. Iterating gives entries; `batches` gives columns.
+
+    After the last batch, `imports` says what was read and `rejects` holds the refused records (when no
+    `on_reject` took them).
+    """
+
+    input: Input
+    format: Format
+    source: str
+    release: datetime | None = None
+    delivery: Delivery | None = None
+    recorded_at: datetime = field(default_factory=clock)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_rejects: int | None = None
+    on_reject: Callable[[Reject], None] | None = None
+    progress: Progress | None = None
+    batch_rows: int = 16_384
+    rejects: list[Reject] = field(default_factory=list)
+    imports: list[Import] = field(default_factory=list)
+    is_witness: bool = False
+    """Whether a row has this very file as evidence: not so where the rows bring their own (native, catalog)."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        for batch in self.batches():
+            yield from entries_of(batch)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches of `ENTRY_SCHEMA`. Raises `MalformedInput` for a file that cannot be trusted to its end."""
+        if self.format.read is None:
+            raise CannotWrite(f"{self.format.name} can be written, not read", file=self.input.name)
+        with contextlib.ExitStack() as kept:
+            reading = self._reading(lambda: kept.enter_context(self.input.local()))
+            read = 0
+            stream = kept.enter_context(self.input.stream(self.progress, self.options.get("encoding")))
+            for columns in self.format.read(stream, reading):
+                batch = self._completed(columns, reading)
+                read += batch.num_rows
+                yield batch
+            if self.input.compression:
+                _drain(stream)
+            self.imports = list(reading.imports)
+            if self.is_witness or not self.imports:
+                self.imports.append(self._import(reading, read))
+
+    def _reading(self, local_path: Callable[[], Path]) -> Reading:
+        return Reading(
+            name=self.input.name,
+            source=self.source,
+            unit=self.format.unit,
+            options=self.options,
+            batch_rows=self.batch_rows,
+            max_rejects=self.max_rejects,
+            on_reject=self.on_reject or self.rejects.append,
+            local_path=local_path,
+            release=self.release,
+        )
+
+    def _completed(self, columns: Columns, reading: Reading) -> pa.RecordBatch:
+        self.release = self.release or reading.release
+        given = columns.get("evidence")
+        if given is None or given.null_count:
+            seen = evidence_column(self.input.file, self.release, columns["position"])
+            columns["evidence"] = seen if given is None else pc.if_else(given.is_valid(), given, seen)
+            self.is_witness = True
+        defaults = {"source": self.source, "recorded_at": self.recorded_at}
+        return complete(columns, defaults)
+
+    def _import(self, reading: Reading, read: int) -> Import:
+        return Import(
+            source=self.source,
+            release=self.release,
+            file=self.input.file,
+            name=os.path.basename(self.input.name).encode("utf-8", "backslashreplace").decode(),
+            size=self.input.size,
+            format=self.format.name,
+            reader=f"{self.format.name} {library_version()}",
+            delivery=self.delivery or reading.delivery or self.format.delivery,
+            recorded_at=self.recorded_at,
+            facts=dict(sorted(reading.facts.items())),
+            read=read,
+            rejected=reading.rejected,
+            dropped=dict(sorted(reading.dropped.items())),
+        )
+
+
+def _drain(stream: BinaryIO) -> None:
+    """Read on to the end: what says that compressed data is whole comes last."""
+    while stream.read(1 << 20):
+        pass
+
+
+def open_readers(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    source: str | None = None,
+    limits: Limits | None = None,
+    **settings: Any,
+) -> list[Reader]:
+    """Return a reader for each file behind a path (a zip may hold several).
+
+    `format` is a name of `FORMATS`, else the content decides. `source` is the slug of the source, else the
+    format's name. `settings` are the fields of `Reader`.
+    """
+    readers = []
+    for found in open_input(path, limits):
+        chosen = FORMATS[format or sniff(found)]
+        readers.append(Reader(found, chosen, checked_slug(source or chosen.name), **settings))
+    return readers
+
+
+def read(path: str | os.PathLike[str], **settings: Any) -> Iterator[Entry]:
+    """Yield the entries of a file, of all members of a zip one after another; see `open_readers`."""
+    for reader in open_readers(path, **settings):
+        yield from reader
+
+
+def read_batches(path: str | os.PathLike[str], **settings: Any) -> Iterator[pa.RecordBatch]:
+    """Yield a file as batches of `ENTRY_SCHEMA`; see `open_readers`."""
+    for reader in open_readers(path, **settings):
+        yield from reader.batches()

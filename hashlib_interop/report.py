@@ -1,0 +1,81 @@
+"""What a run has to say: records refused, values dropped, values the target cannot carry. Typed and counted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hashlib_interop.errors import shown
+
+
+class Reject(BaseModel):
+    """A record that could not be trusted. `position` counts records or lines from 1, `unit` says which.
+
+    `value` is cut and escaped. `raw` is the record as it stood, so that it can be mended and read again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    position: int
+    unit: str
+    reason: str
+    field: str | None = None
+    value: str | None = None
+    raw: str | None = None
+
+    def __str__(self) -> str:
+        what = f" {self.field}" if self.field else ""
+        value = f": {shown(self.value)}" if self.value is not None else ""
+        return f"{shown(self.file, 200)}: {self.unit} {self.position}:{what} {self.reason}{value}"
+
+
+class Loss(BaseModel):
+    """A value that the target format cannot carry, how often, and the first one met."""
+
+    field: str
+    count: int
+    reason: str
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.count:,} × {self.reason} (first: {self.example})"
+
+
+class Import(BaseModel):
+    """One file of one release of one source: the unit of provenance, and a row of every manifest.
+
+    The key is `(source, release, file)`, `file` being the SHA-256 of the bytes as received (of the
+    decompressed bytes for a member of a zip). `delivery` says what absence means: nothing in a `delta`,
+    a withdrawal in a newer `snapshot`.
+    """
+
+    source: str
+    release: datetime | None = None
+    file: bytes
+    name: str
+    size: int
+    format: str
+    reader: str
+    delivery: str
+    recorded_at: datetime
+    facts: dict[str, str] = Field(default_factory=dict)
+    read: int = 0
+    rejected: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, bytes]:
+        """The order of imports: by source, release (none first), file."""
+        return (self.source, self.release.isoformat() if self.release else "", self.file)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the import as JSON values, the SHA-256 in hex."""
+        return {**self.model_dump(mode="json", exclude={"file"}), "file": self.file.hex()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Import:
+        """Read what `to_json` gave."""
+        return cls.model_validate({**value, "file": bytes.fromhex(value["file"])})

@@ -1,0 +1,36 @@
+"""`formats`: the list, one in detail, and both as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from hashlib_interop.errors import UnknownFormat
+from hashlib_interop.format import Format
+from hashlib_interop.formats import FORMATS
+from tests.cli.conftest import Run
+
+
+def test_the_list_has_every_format_in_one_line_of_a_pipe(run: Run) -> None:
+    lines = run("formats").stdout.splitlines()
+    assert lines[0].split() == ["name", "ways", "carries", "title"]
+    assert [line.split()[0] for line in lines[1:]] == list(FORMATS)
+
+
+def test_a_lossless_format_carries_everything_and_a_thin_one_names_its_fields(run: Run, thin: Format) -> None:
+    found = {each["name"]: each for each in json.loads(run("formats", "--json").stdout)}
+    assert found["native"]["carries"] == ["everything"]
+    assert found["thin"]["carries"] == ["md5"]
+    assert found["thin"]["reads"] and found["thin"]["writes"]
+
+
+def test_the_detail_shows_options_suffixes_and_the_spec(run: Run, thin: Format) -> None:
+    shown = run("formats", "thin").stdout
+    assert "greeting" in shown and "What the first line says." in shown
+    assert ".thin" in shown and "snapshot" in shown
+    assert json.loads(run("formats", "thin", "--json").stdout)["options"] == {"greeting": "What the first line says."}
+
+
+def test_an_unknown_name_is_an_error_that_names_the_known(run: Run) -> None:
+    result = run("formats", "nosuch\x1b")
+    assert result.exit_code == UnknownFormat.exit_code
+    assert "native" in result.stderr and "\x1b" not in result.stderr
