@@ -280,15 +280,15 @@ def _rich_table(
 
 
 @contextlib.contextmanager
-def progress_bars(after: float = 1.0) -> Iterator[Progress | None]:
+def progress_bars(unit: str = "bytes", after: float = 1.0) -> Iterator[Progress | None]:
     """Give the `progress` callback of readers: bars with rate and time left, one an input, on stderr.
 
-    None where stderr is no terminal. Nothing shows before `after` seconds.
+    None where stderr is no terminal. Nothing shows before `after` seconds. What is counted is `unit`.
     """
     if not sys.stderr.isatty():
         yield None
         return
-    bars = _Bars(time.monotonic() + after)
+    bars = _Bars(unit, time.monotonic() + after)
     try:
         yield bars
     finally:
@@ -296,8 +296,8 @@ def progress_bars(after: float = 1.0) -> Iterator[Progress | None]:
 
 
 class _Bars:
-    def __init__(self, begin: float) -> None:
-        self._begin = begin
+    def __init__(self, unit: str, begin: float) -> None:
+        self._unit, self._begin = unit, begin
         self._drawn: Any = None
         self._tasks: dict[str, Any] = {}
 
@@ -305,7 +305,7 @@ class _Bars:
         if self._drawn is None:
             if time.monotonic() < self._begin:
                 return
-            self._drawn = _drawn_bars()
+            self._drawn = _drawn_bars(self._unit)
             self._drawn.start()
         if name not in self._tasks:
             self._tasks[name] = self._drawn.add_task(shown(name, 30), total=size)
@@ -316,15 +316,17 @@ class _Bars:
             self._drawn.stop()
 
 
-def _drawn_bars() -> Any:
+def _drawn_bars(unit: str) -> Any:
     from rich import progress as rich
     from rich.console import Console
 
-    columns = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn(20), rich.DownloadColumn())
+    columns: list[rich.ProgressColumn] = [rich.TextColumn("{task.description}", markup=False), rich.BarColumn(20)]
+    if unit == "bytes":
+        columns += [rich.DownloadColumn(), rich.TransferSpeedColumn()]
+    else:
+        columns.append(rich.TextColumn(f"{{task.completed:,}} {unit} ({{task.speed:,.0f}}/s)", markup=False))
     console = Console(stderr=True, no_color=not coloured(err=True))
-    return rich.Progress(
-        *columns, rich.TransferSpeedColumn(), rich.TimeRemainingColumn(), console=console, transient=True
-    )
+    return rich.Progress(*columns, rich.TimeRemainingColumn(), console=console, transient=True)
 
 
 # Rejects and reports ------------------------------------------------------------------------------------

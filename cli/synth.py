@@ -73,7 +73,7 @@ def command(
 
     wanted = [_partner(text, rows, False) for text in partners or DEFAULT]
     wanted += [_partner(text, rows, True) for text in known]
-    with shared.progress_bars() as progress:
+    with shared.progress_bars("rows") as progress:
         account = make(Path(output), World(**planted), wanted, progress)
     emit(account, lambda: _show(account, output), as_json)
 

@@ -61,25 +61,35 @@ def _scalar(value: Any) -> bytes:
 
 def identify(batch: pa.RecordBatch) -> pa.FixedSizeBinaryArray:
     """Return the ids of a batch of `ENTRY_SCHEMA`: `entry_id`, by column."""
-    texts = canonical_column(batch)
-    return pa.array([hashlib.sha256(text).digest() for text in texts.to_pylist()], pa.binary(32))
+    sha256 = hashlib.sha256
+    return pa.array([sha256(text).digest() for text in canonical_column(batch).to_pylist()], pa.binary(32))
 
 
 def canonical_column(batch: pa.RecordBatch) -> pa.BinaryArray:
     """Return the canonical encodings of a batch, one binary value a row."""
+    if not batch.num_rows:
+        return pa.array([], pa.binary())
     parts = []
     for field in IDENTITY_FIELDS:
         column = batch.column(field.name)
-        if column.null_count == len(column):
-            continue
-        prefix = pa.scalar(field.name.encode() + b"=", pa.binary())
-        text = _join(prefix, _encode_column(column))
-        parts.append(pc.if_else(column.is_valid(), text, pa.scalar(b"", pa.binary())))
+        if column.null_count < len(column):
+            parts += _named(field.name, column)
     return _join(*parts)
 
 
+def _named(name: str, column: pa.Array) -> list[Any]:
+    """Return `name=value` in parts to be joined, all of them null where the value is."""
+    prefix = _literal(name.encode() + b"=")
+    if column.null_count:
+        prefix = pc.if_else(column.is_valid(), prefix, pa.scalar(None, pa.binary()))
+        parts = _encode_parts(column)
+        return [prefix, *(pc.if_else(column.is_valid(), p, None) if isinstance(p, pa.Scalar) else p for p in parts)]
+    return [prefix, *_encode_parts(column)]
+
+
 def _join(*parts: Any) -> Any:
-    return pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
+    """Join parts row by row; null counts as nothing."""
+    return pc.binary_join_element_wise(*parts, _literal(b""), null_handling="replace", null_replacement=b"")
 
 
 def _literal(text: bytes) -> pa.Scalar:
@@ -87,21 +97,30 @@ def _literal(text: bytes) -> pa.Scalar:
 
 
 def _encode_column(column: pa.Array) -> pa.Array:
+    """Return the encodings of a column of items or members, `-` for null."""
+    text = _join(*_encode_parts(column))
+    return pc.if_else(column.is_valid(), text, _literal(b"-")) if column.null_count else text
+
+
+def _encode_parts(column: pa.Array) -> list[Any]:
+    """Return the encodings of the values of a column, in parts to be joined; undefined where null."""
     kind = column.type
     if pa.types.is_list(kind):
-        items = _encode_column(column.flatten())
         bounds = pc.list_value_length(column).fill_null(0).to_numpy().cumsum()
         offsets = pa.array([0, *bounds.tolist()], pa.int32())
-        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, items), _literal(b""))
-        text = _join(_literal(b"["), joined, _literal(b"]"))
-    elif pa.types.is_struct(kind):
-        members = [_encode_column(member) for member in column.flatten()]
-        text = _join(_literal(b"{"), *members, _literal(b"}"))
-    else:
-        data = _scalar_column(column)
-        length = pc.binary_length(data).cast(pa.string()).cast(pa.binary())
-        text = _join(length, _literal(b":"), data)
-    return pc.if_else(column.is_valid(), text, _literal(b"-")) if column.null_count else text
+        items = pa.ListArray.from_arrays(offsets, _encode_column(column.flatten()))
+        return [_literal(b"["), pc.binary_join(items, _literal(b"")), _literal(b"]")]
+    if pa.types.is_struct(kind):
+        members = [part for member in column.flatten() for part in _member_parts(member)]
+        return [_literal(b"{"), *members, _literal(b"}")]
+    data = _scalar_column(column)
+    if pa.types.is_fixed_size_binary(kind):
+        return [_literal(b"%d:" % kind.byte_width), data]
+    return [pc.binary_length(data).cast(pa.string()).cast(pa.binary()), _literal(b":"), data]
+
+
+def _member_parts(member: pa.Array) -> list[Any]:
+    return [_encode_column(member)] if member.null_count else _encode_parts(member)
 
 
 def _scalar_column(column: pa.Array) -> pa.Array:

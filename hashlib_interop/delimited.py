@@ -18,11 +18,12 @@ Refused records are overwritten by line feeds, which pyarrow skips: no second wa
 from __future__ import annotations
 
 import codecs
+import io
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,7 @@ class Rows:
 class _Records:
     """The complete records of a block: `data[start:stop]` each, its line end between stop and the next start."""
 
-    data: _Buffer
+    text: _Text
     starts: Numbers
     stops: Numbers
     lines: Numbers
@@ -85,8 +86,14 @@ class _Records:
     wrong: dict[int, str]
     size: int
     next_line: int
+    quoted: bool
     first: int = 0
     open_ended: bool = False
+
+    @property
+    def data(self) -> _Buffer:
+        """The bytes of the block, and what follows its last complete record."""
+        return self.text.data
 
     def __getitem__(self, row: int) -> bytes:
         return self.data[self.starts[row] : self.stops[row]].tobytes()
@@ -100,13 +107,22 @@ class _Records:
         self.data[self.starts[row] : self.stops[row]] = _LF
 
 
-def _where(data: _Buffer, byte: int) -> Numbers:
-    return np.flatnonzero(data == byte)
+class _Text:
+    """The first `size` bytes of a buffer."""
+
+    def __init__(self, buffer: bytearray, size: int) -> None:
+        self.buffer, self.data = buffer, np.frombuffer(buffer, np.uint8, size)
+
+    def where(self, byte: int) -> Numbers:
+        """Return the places of a byte; most blocks hold no CR, quote or NUL, and a search says so fastest."""
+        if self.buffer.find(byte, 0, len(self.data)) < 0:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self.data == byte)
 
 
-def _line_ends(data: _Buffer, final: bool) -> Numbers:
+def _line_ends(text: _Text, final: bool) -> Numbers:
     """Return the place of the last byte of each line end. A CR that ends a block may be half of a CRLF."""
-    feeds, returns = _where(data, _LF), _where(data, _CR)
+    data, feeds, returns = text.data, text.where(_LF), text.where(_CR)
     if not len(returns):
         return feeds
     inner = returns[returns < len(data) - 1]
@@ -118,13 +134,13 @@ def _line_ends(data: _Buffer, final: bool) -> Numbers:
 class _Quotes:
     """The quotes of a block that hold: opening and closing in turn. `wrong` are places of the others."""
 
-    def __init__(self, data: _Buffer, line_ends: Numbers, dialect: Dialect) -> None:
+    def __init__(self, text: _Text, line_ends: Numbers, dialect: Dialect) -> None:
         self.wrong: list[tuple[int, str]] = []
         self.swallowing: int | None = None
-        self._data, self._line_ends = data, line_ends
+        self._data, self._line_ends = text.data, line_ends
         self._beside = np.zeros(256, bool)
         self._beside[[_LF, _CR, *f"{dialect.delimiter}{dialect.quote}".encode()]] = True
-        found = _where(data, ord(dialect.quote)) if dialect.quote else np.zeros(0, np.int64)
+        found = text.where(ord(dialect.quote)) if dialect.quote else np.zeros(0, np.int64)
         self.places = self._checked(found) if len(found) else found
 
     def _checked(self, quotes: Numbers) -> Numbers:
@@ -166,10 +182,10 @@ class _Quotes:
         return places[np.searchsorted(self.places, places) & 1 == 0]
 
 
-def _records(data: _Buffer, line: int, dialect: Dialect, final: bool, reading: Reading) -> _Records:
-    """Find the complete records at the start of `data`, which begins on `line`."""
-    line_ends = _line_ends(data, final)
-    quotes = _Quotes(data, line_ends, dialect)
+def _records(text: _Text, line: int, dialect: Dialect, final: bool, reading: Reading) -> _Records:
+    """Find the complete records at the start of a text, which begins on `line`."""
+    data, line_ends = text.data, _line_ends(text, final)
+    quotes = _Quotes(text, line_ends, dialect)
 
     def line_of(place: int) -> int:
         return line + int(np.searchsorted(line_ends, place))
@@ -187,11 +203,12 @@ def _records(data: _Buffer, line: int, dialect: Dialect, final: bool, reading: R
     _check_sizes(ends + 1 - starts, lines, len(data) - size, line + (int(after[-1]) if len(ends) else 0), reading)
     wrong = {int(np.searchsorted(ends, place)): reason for place, reason in reversed(quotes.wrong)}
     return _Records(
-        data=data,
+        text=text,
         starts=starts,
         stops=ends - ((data[ends] == _LF) & (data[ends - 1] == _CR) & (ends > starts)),
         lines=lines,
-        delimiters=quotes.outside(_where(data[:size], ord(dialect.delimiter))),
+        delimiters=quotes.outside(text.where(ord(dialect.delimiter))),
+        quoted=len(quotes.places) > 0,
         wrong={row: reason for row, reason in wrong.items() if row < len(ends)},
         size=size,
         next_line=line + (int(after[-1]) if len(ends) else 0),
@@ -226,21 +243,31 @@ def read_rows(
 
 
 def _blocks(stream: BinaryIO, reading: Reading, dialect: Dialect) -> Iterator[_Records]:
-    rest, line, final = b"", 1, False
+    """Yield block after block in one buffer: what is taken from a block has to be copied before the next."""
+    buffer, held, line, final = bytearray(BLOCK + RECORD_LIMIT + 1), 0, 1, False
     while not final:
-        chunk = stream.read(BLOCK)
-        final = not chunk
-        whole = rest + chunk
-        open_ended = final and bool(whole) and whole[-1] not in b"\r\n"
-        data = np.frombuffer(bytearray(whole + b"\n" if open_ended else whole), np.uint8)
-        found = _records(data, line, dialect, final, reading)
-        rest = whole[found.size :]
-        found = _decoded(found, line, dialect, reading)
-        found.open_ended, line = open_ended, found.next_line
+        size = _filled(stream, buffer, held)
+        final = size == held
+        open_ended = final and size > 0 and buffer[size - 1] not in b"\r\n"
         if open_ended:
+            buffer[size] = _LF
             reading.fact("last line", "has no line end")
+        whole = _Text(buffer, size + open_ended)
+        complete = _records(whole, line, dialect, final, reading)
+        found = _decoded(complete, line, dialect, reading)
+        found.open_ended, line = open_ended, found.next_line
         if len(found.starts):
             yield found
+        held = len(whole.data) - complete.size
+        buffer[:held] = buffer[complete.size : complete.size + held]
+
+
+def _filled(stream: BinaryIO, buffer: bytearray, held: int) -> int:
+    """Read a block behind the first `held` bytes; return how many there are then."""
+    with memoryview(buffer) as view:
+        while held < BLOCK and (count := cast(io.BufferedReader, stream).readinto(view[held:BLOCK])):
+            held += count
+    return held
 
 
 def _decoded(found: _Records, line: int, dialect: Dialect, reading: Reading) -> _Records:
@@ -257,10 +284,10 @@ def _decoded(found: _Records, line: int, dialect: Dialect, reading: Reading) -> 
         pieces.append(found[row].decode(dialect.fallback, "replace").encode())
         at = int(found.stops[row])
     pieces.append(found.data[at : found.size].tobytes())
+    data = bytearray(b"".join(pieces))
     name = f"records in {dialect.fallback}"
     reading.fact(name, int(reading.facts.get(name, 0)) + len(bad))
-    data = np.frombuffer(bytearray(b"".join(pieces)), np.uint8)
-    return _records(data, line, dialect, True, reading)
+    return _records(_Text(data, len(data)), line, dialect, True, reading)
 
 
 def _not_utf8(found: _Records) -> list[int]:
@@ -292,7 +319,7 @@ def _header(block: _Records | None, dialect: Dialect, reading: Reading) -> list[
         raise reading.malformed(f"the header: {block.wrong.get(row, 'holds a NUL byte')}", line)
     block.first = row + 1
     delimiters = block.delimiters[block.delimiters < block.stops[row]]
-    names = [column[0].as_py() for column in _split(text, len(delimiters) + 1, dialect)]
+    names = [column[0].as_py() for column in _split(text, len(delimiters) + 1, dialect, block.quoted)]
     known = Counter(name.casefold() for name in names)
     twice = [name for name in names if known[name.casefold()] > 1]
     if twice:
@@ -310,7 +337,7 @@ def _rows(blocks: Iterable[_Records], width: int, dialect: Dialect, reading: Rea
             numbers = good[at : at + reading.batch_rows]
             ends_at = int(numbers[-1]) + 1
             end = int(block.starts[ends_at]) if ends_at < len(block.starts) else block.size
-            columns = _split(block.data[block.starts[numbers[0]] : end], width, dialect)
+            columns = _split(block.data[block.starts[numbers[0]] : end], width, dialect, block.quoted)
             if len(columns[0]) != len(numbers):
                 raise reading.malformed("the records here cannot be told apart", int(block.lines[numbers[0]]))
             yield Rows(columns, block.lines[numbers], block, numbers)
@@ -343,12 +370,12 @@ def _checked_rows(block: _Records, width: int, dialect: Dialect, reading: Readin
 
 
 def _refuse_nul(block: _Records) -> None:
-    text = block.data[: block.size]
-    if text.size and not text.all():
-        block.refuse(np.searchsorted(block.starts, _where(text, 0), "right") - 1, "a NUL byte")
+    places = block.text.where(0)
+    rows = np.searchsorted(block.starts, places[places < block.size], "right") - 1
+    block.refuse(rows, "a NUL byte")
 
 
-def _split(text: _Buffer, width: int, dialect: Dialect) -> list[pa.StringArray]:
+def _split(text: _Buffer, width: int, dialect: Dialect, quoted: bool) -> list[pa.StringArray]:
     """Split checked records into text columns; nothing is null, nothing is stripped."""
     names = [str(number) for number in range(width)]
     table = pyarrow.csv.read_csv(
@@ -356,8 +383,8 @@ def _split(text: _Buffer, width: int, dialect: Dialect) -> list[pa.StringArray]:
         read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter,
-            quote_char=dialect.quote or False,
-            newlines_in_values=bool(dialect.quote),
+            quote_char=dialect.quote if quoted else False,
+            newlines_in_values=quoted,
             ignore_empty_lines=True,
         ),
         convert_options=pyarrow.csv.ConvertOptions(

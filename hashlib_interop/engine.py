@@ -41,9 +41,11 @@ _PLAIN = [field for field in IDENTITY_FIELDS if field.name not in _NESTED]
 
 
 @contextlib.contextmanager
-def engine(folder: Path | None = None, memory: str = MEMORY, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an engine with a memory limit, in a private folder (beside `folder`) that is emptied on leaving."""
-    with private_folder(folder) as private:
+def engine(
+    folder: Path | None = None, memory: str = MEMORY, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an engine with a memory limit; it works and spills in `folder`, else in a private one."""
+    with contextlib.nullcontext(folder) if folder else private_folder() as private:
         config = {
             "memory_limit": memory,
             "temp_directory": str(private / "spill"),

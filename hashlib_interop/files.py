@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from hashlib_interop.compression import BROKEN, compression_of, decompressor
-from hashlib_interop.errors import Busy, FileFault, InteropError, MalformedInput, shown
+from hashlib_interop.errors import BadOption, Busy, FileFault, InteropError, MalformedInput, shown
 
 CHUNK = 1 << 20
 HEAD = 1 << 16
@@ -172,7 +172,7 @@ class _Transcoded(io.RawIOBase):
         try:
             self._text = io.TextIOWrapper(inner, encoding, errors="strict", newline="")
         except LookupError:
-            raise MalformedInput(f"unknown encoding {shown(encoding)!r}", file=name) from None
+            raise BadOption(f"unknown encoding {shown(encoding)!r}", file=name) from None
         self._name, self._rest, self._begun = name, b"", False
 
     def readable(self) -> bool:
@@ -306,9 +306,14 @@ def faults_named(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def private_folder(beside: Path | None = None) -> Iterator[Path]:
-    """Give a folder of mode 0700 that is emptied on leaving."""
-    with tempfile.TemporaryDirectory(prefix=".hashlib-interop-", dir=beside) as folder:
+def private_folder(within: Path | None = None) -> Iterator[Path]:
+    """Give a folder of mode 0700 that is emptied on leaving.
+
+    `within` is the temporary path of `published`: the folder stands beside it under its name, so that what a
+    killed run leaves behind is swept with it.
+    """
+    prefix, parent = (f"{within.name}-", within.parent) if within else (".hashlib-interop-", None)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         yield Path(folder)
 
 
@@ -338,7 +343,7 @@ def published(target: str | os.PathLike[str]) -> Iterator[Path]:
 def _sweep(place: Path) -> None:
     """Remove what this run or killed ones left beside the target; the lock says that no other is alive."""
     for left in place.parent.glob(f".{glob.escape(place.name)}.tmp-*"):
-        left.unlink(missing_ok=True)
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -42,6 +42,21 @@ from hashlib_interop.writing import write_stream
 Marks = npt.NDArray[np.bool_]
 
 MAPPING = "columns.mapping.toml"
+_MAPPING = """\
+# Which column of the in-house list is which field. Synthetic.
+title = "in-house list"
+delimiter = ";"
+
+[columns]
+"Record" = { field = "ref" }
+"Hash (MD5)" = { field = "md5", upper = true }
+"Hash (SHA-256)" = { field = "sha256", upper = true }
+"Kind" = { field = "media", values = { Photo = "image", Film = "video", Other = "other" } }
+"Type" = { field = "mime_type" }
+"Bytes" = { field = "size" }
+"Grade" = { field = "classification", scheme = "ncmec/industry" }
+"Graded on" = { field = "asserted_at", format = "%d.%m.%Y %H:%M:%S", zone = "Asia/Jakarta" }
+"""
 OPTIONS: dict[str, dict[str, str]] = {"columns": {"mapping": MAPPING}, "vics": {"profile": "US"}}
 """What a writer of the format needs to be told; a mapping is looked for beside `sources.toml`."""
 

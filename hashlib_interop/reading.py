@@ -23,7 +23,7 @@ from hashlib_interop.files import Input, Limits, Progress, open_input
 from hashlib_interop.format import Columns, Delivery, Format, Reading
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.model import Entry, entries_of
-from hashlib_interop.report import Import, Reject
+from hashlib_interop.report import REJECTS_KEPT, Import, Reject
 from hashlib_interop.sniffing import sniff
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
@@ -56,8 +56,8 @@ def library_version() -> str:
 class Reader:
     """One input, ready to be read, once. Iterating gives entries; `batches` gives columns.
 
-    After the last batch, `imports` says what was read and `rejects` holds the refused records (when no
-    `on_reject` took them).
+    After the last batch, `imports` says what was read; `rejects` holds the first of the refused records
+    (`REJECTS_KEPT`), and `on_reject` gets them all as they come.
     """
 
     input: Input
@@ -73,6 +73,7 @@ class Reader:
     batch_rows: int = 16_384
     rejects: list[Reject] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
     is_witness: bool = False
     """Whether a row has this very file as evidence: not so where the rows bring their own (native, catalog)."""
 
@@ -96,7 +97,7 @@ class Reader:
                 _drain(stream)
             self.imports = list(reading.imports)
             if self.is_witness or not self.imports:
-                self.imports.append(self._import(reading, read))
+                self.imports += [self._import(reading, read, source) for source in sorted(self.sources) or [self.source]]
 
     def _reading(self, local_path: Callable[[], Path]) -> Reading:
         return Reading(
@@ -106,10 +107,16 @@ class Reader:
             options=self.options,
             batch_rows=self.batch_rows,
             max_rejects=self.max_rejects,
-            on_reject=self.on_reject or self.rejects.append,
+            on_reject=self._refuse,
             local_path=local_path,
             release=self.release,
         )
+
+    def _refuse(self, reject: Reject) -> None:
+        if len(self.rejects) < REJECTS_KEPT:
+            self.rejects.append(reject)
+        if self.on_reject:
+            self.on_reject(reject)
 
     def _completed(self, columns: Columns, reading: Reading) -> pa.RecordBatch:
         self.release = self.release or reading.release
@@ -118,12 +125,13 @@ class Reader:
             seen = evidence_column(self.input.file, self.release, columns["position"])
             columns["evidence"] = seen if given is None else pc.if_else(given.is_valid(), given, seen)
             self.is_witness = True
+            self.sources |= set(pc.unique(columns["source"]).to_pylist() if "source" in columns else [self.source])
         defaults = {"source": self.source, "recorded_at": self.recorded_at}
         return complete(columns, defaults)
 
-    def _import(self, reading: Reading, read: int) -> Import:
+    def _import(self, reading: Reading, read: int, source: str) -> Import:
         return Import(
-            source=self.source,
+            source=source,
             release=self.release,
             file=self.input.file,
             name=os.path.basename(self.input.name).encode("utf-8", "backslashreplace").decode(),
@@ -136,6 +144,7 @@ class Reader:
             read=read,
             rejected=reading.rejected,
             dropped=dict(sorted(reading.dropped.items())),
+            rejects=[reject.model_copy(update={"file": os.path.basename(reject.file)}) for reject in self.rejects],
         )
 
 

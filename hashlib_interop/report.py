@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from hashlib_interop.errors import shown
 
 
+REJECTS_KEPT = 10_000
+
+
 class Reject(BaseModel):
     """A record that could not be trusted. `position` counts records or lines from 1, `unit` says which.
 
@@ -65,6 +68,8 @@ class Import(BaseModel):
     read: int = 0
     rejected: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
+    rejects: list[Reject] = Field(default_factory=list)
+    """The first `REJECTS_KEPT` of the refused records; `rejected` counts them all."""
 
     @property
     def key(self) -> tuple[str, str, bytes]:

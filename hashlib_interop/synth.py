@@ -58,7 +58,7 @@ class Style:
 
 
 STYLES: dict[str, Style] = {
-    "columns": Style(digests=("md5", "sha256")),
+    "columns": Style(digests=("md5", "sha256"), refs="number"),
     "icse": Style("interpol/baseline", ("Yes", "No"), refs="number"),
     "ncmec": Style(refs="member"),
     "plain": Style(digests=("md5",)),
@@ -153,7 +153,8 @@ def _first_plan(world: World, partner: Partner) -> Plan:
     broken = 0 if partner.known or partner.format in UNBREAKABLE else world.broken
     base = count - duplicates - within - retractions
     shared = int(base * (world.known_overlap if partner.known else world.overlap))
-    if base - shared < future + broken or base - future - broken < duplicates + within + retractions:
+    calm = base - future - broken
+    if base - shared < future + broken or calm < max(duplicates + within + retractions, 1):
         raise BadOption(f"{partner.name}: {count} rows are too few for what is to be planted")
     return Plan(world, partner, 0, 0, shared, base, duplicates, within, retractions, future, broken, fields)
 
@@ -184,8 +185,10 @@ def mixed(numbers: Words, key: int) -> Words:
 
 def made_bytes(numbers: Words, width: int, *purpose: object) -> npt.NDArray[np.uint8]:
     """Return `width` synthetic bytes for each number, shape (n, width)."""
-    lanes = [mixed(mixed(numbers, _key(*purpose, lane)), lane) for lane in range((width + 7) // 8)]
-    return np.stack(lanes, axis=1).astype(">u8").view(np.uint8).reshape(len(numbers), -1)[:, :width]
+    lanes = (width + 7) // 8
+    words = [mixed(mixed(numbers, _key(*purpose, lane)), lane) for lane in range(lanes)]
+    spread = np.stack(words, axis=1).astype(">u8").view(np.uint8)
+    return spread.reshape(len(numbers), 8 * lanes)[:, :width]
 
 
 def permuted(indices: Numbers, count: int, key: int) -> Numbers:

@@ -1,0 +1,357 @@
+"""The catalog: one SQLite file that holds the log, the items and the disagreements (docs/catalog.md).
+
+Wide where that saves rows (digests are BLOB columns of entries and items), normalised where many belong
+to one. It is a pure function of the entries, their evidence and the policy: nothing of the run but the
+recorded clock enters it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlite_utils
+
+from hashlib_interop.crosswalk import Crosswalk
+from hashlib_interop.engine import STRONGEST_FIRST, Log
+from hashlib_interop.errors import BadCatalog
+from hashlib_interop.model import DIGESTS, FLAGS, canonical_json
+from hashlib_interop.policy import Policy
+from hashlib_interop.report import Import
+
+VERSION = 1
+APPLICATION_ID = 0x48534849  # "HSHI", in the header of the file, so that a catalog is known by content
+ROWS = 10_000
+
+_DIGEST_COLUMNS: dict[str, type] = {name: bytes for name in DIGESTS}
+
+TABLES: dict[str, dict[str, type]] = {
+    "meta": {"key": str, "value": str},
+    "sources": {
+        "id": int,
+        "name": str,
+        "delivery": str,
+        "read": int,
+        "rejected": int,
+        "active": int,
+        "retracted": int,
+        "withdrawn": int,
+        "quarantined": int,
+        "only_here": int,
+    },
+    "imports": {
+        "id": int,
+        "source": int,
+        "release": int,
+        "file": bytes,
+        "name": str,
+        "size": int,
+        "format": str,
+        "reader": str,
+        "recorded_at": int,
+        "facts": str,
+        "read": int,
+        "rejected": int,
+    },
+    "items": {
+        "id": int,
+        **_DIGEST_COLUMNS,
+        "size": int,
+        "media": str,
+        "status": str,
+        "scheme": str,
+        "code": str,
+        "handling": str,
+        "entries": int,
+        "sources": int,
+        "votes_up": int,
+        "votes_down": int,
+    },
+    "entries": {
+        "id": int,
+        "entry_id": bytes,
+        "item": int,
+        "source": int,
+        "ref": str,
+        "contributor": str,
+        "asserted_at": int,
+        "seq": int,
+        "retracted": int,
+        "standing": int,
+        **_DIGEST_COLUMNS,
+        "media": str,
+        "mime_type": str,
+        "size": int,
+        "file_names": str,
+        "series": str,
+        "tags": str,
+        **{name: int for name in FLAGS},
+        "reason": str,
+        "handling": str,
+        "extra": str,
+        "first_import": int,
+        "last_import": int,
+        "position": int,
+    },
+    "evidence": {"entry": int, "first_import": int, "last_import": int, "position": int},
+    "fingerprints": {"entry": int, "kind": str, "value": bytes},
+    "classifications": {"entry": int, "scheme": str, "code": str},
+    "votes": {"entry": int, "about_source": str, "about_ref": str, "vote": str, "considered": str},
+    "conflicts": {"id": int, "kind": str, "subject": str, "item": int, "resolved": int},
+    "sides": {"conflict": int, "value": str, "entry": int},
+    "rejects": {
+        "import": int,
+        "position": int,
+        "unit": str,
+        "field": str,
+        "reason": str,
+        "value": str,
+        "raw": str,
+    },
+    "losses": {"import": int, "what": str, "count": int},
+}
+
+_FOREIGN = {
+    "imports": [("source", "sources")],
+    "entries": [("item", "items"), ("source", "sources"), ("first_import", "imports"), ("last_import", "imports")],
+    "evidence": [("entry", "entries"), ("first_import", "imports"), ("last_import", "imports")],
+    "fingerprints": [("entry", "entries")],
+    "classifications": [("entry", "entries")],
+    "votes": [("entry", "entries")],
+    "conflicts": [("item", "items")],
+    "sides": [("conflict", "conflicts"), ("entry", "entries")],
+    "rejects": [("import", "imports")],
+    "losses": [("import", "imports")],
+}
+
+_INDEXES = (
+    ("entries", "item"),
+    ("entries", "source, ref"),
+    *(("entries", name) for name in DIGESTS),
+    *(("items", name) for name in DIGESTS),
+    ("evidence", "entry"),
+    ("fingerprints", "entry"),
+    ("classifications", "entry"),
+    ("votes", "about_source, about_ref"),
+    ("votes", "entry"),
+    ("conflicts", "item"),
+    ("sides", "conflict"),
+    ("sides", "entry"),
+)
+
+_HEX = ", ".join(f"lower(hex({{0}}.{name})) AS {name}" for name in reversed(DIGESTS))
+_STAMP = "strftime('%Y-%m-%dT%H:%M:%fZ', {0} / 1000.0, 'unixepoch')"
+STANDINGS = ("current", "superseded", "withdrawn", "quarantined")
+_STANDING = "CASE e.standing " + " ".join(f"WHEN {k} THEN '{name}'" for k, name in enumerate(STANDINGS)) + " END"
+
+VIEWS = {
+    "items_hex": f"""SELECT i.id, {_HEX.format("i")}, i.size, i.media, i.status, i.scheme, i.code, i.handling,
+        i.entries, i.sources, i.votes_up, i.votes_down FROM items i""",
+    "entries_hex": f"""SELECT e.id, e.item, s.name AS source, e.ref, e.contributor, {_STAMP.format("e.asserted_at")} AS asserted_at,
+        CASE e.retracted WHEN 1 THEN 'retracted' ELSE 'active' END AS state, {_STANDING} AS standing, {_HEX.format("e")},
+        e.media, e.mime_type, e.size, e.file_names, e.series, e.tags, e.reason, e.handling, e.extra,
+        lower(hex(m.file)) AS file, m.name AS file_name, e.position
+        FROM entries e JOIN sources s ON s.id = e.source JOIN imports m ON m.id = e.first_import""",
+    "claims": f"""SELECT e.item, s.name AS source, e.contributor, c.scheme, c.code, {_STAMP.format("e.asserted_at")} AS asserted_at,
+        {_STANDING} AS standing, e.ref, e.id AS entry
+        FROM classifications c JOIN entries e ON e.id = c.entry JOIN sources s ON s.id = e.source""",
+    "disagreements": """SELECT c.id AS conflict, c.kind, c.subject, c.item, c.resolved, d.value, s.name AS source,
+        e.contributor, e.ref, e.id AS entry
+        FROM conflicts c JOIN sides d ON d.conflict = c.id JOIN entries e ON e.id = d.entry JOIN sources s ON s.id = e.source""",
+}
+
+
+def publish(connection: duckdb.DuckDBPyConnection, log: Log, policy: Policy, crosswalk: Crosswalk, path: Path) -> None:
+    """Write the resolved tables of an engine as a catalog at `path` (an empty file, or none)."""
+    database = sqlite_utils.Database(str(path))
+    try:
+        _prepare(database)
+        _fill(database, connection, log, policy, crosswalk)
+        for table, columns in _INDEXES:
+            _index(database, table, columns)
+        for name, query in VIEWS.items():
+            database.create_view(name, query)
+        database.conn.commit()
+        database.execute("ANALYZE")
+        database.conn.commit()
+    finally:
+        database.close()
+
+
+def _prepare(database: sqlite_utils.Database) -> None:
+    """Empty tables; the journal is off since a broken run leaves only a temporary file behind."""
+    database.execute("PRAGMA page_size = 4096")
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("PRAGMA cache_size = -65536")
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+    for name, columns in TABLES.items():
+        keys = [(column, other, "id") for column, other in _FOREIGN.get(name, [])]
+        key = "id" if "id" in columns else "key" if name == "meta" else None
+        database[name].create(columns, pk=key, foreign_keys=keys)
+
+
+def _index(database: sqlite_utils.Database, table: str, columns: str) -> None:
+    """Index a column; rows without the digest cost nothing."""
+    where = f" WHERE {columns} IS NOT NULL" if columns in DIGESTS else ""
+    name = f"{table}_{columns.replace(', ', '_')}"
+    database.execute(f"CREATE INDEX {name} ON {table} ({columns}){where}")
+
+
+def _fill(
+    database: sqlite_utils.Database, connection: duckdb.DuckDBPyConnection, log: Log, policy: Policy, crosswalk: Crosswalk
+) -> None:
+    imports = log.ordered_imports
+    names = sorted({i.source for i in imports})
+    numbers = {name: k for k, name in enumerate(names, 1)}
+    connection.execute("CREATE TABLE source_number (source VARCHAR, number INTEGER)")
+    if names:
+        connection.executemany("INSERT INTO source_number VALUES (?, ?)", list(numbers.items()))
+    _insert(database.conn, "sources", _source_rows(connection, imports, numbers))
+    _insert(database.conn, "imports", (_import_row(k, i, numbers) for k, i in enumerate(imports, 1)))
+    for table, query in QUERIES.items():
+        _insert(database.conn, table, _rows(connection, query))
+    _insert(
+        database.conn,
+        "rejects",
+        (
+            (k, r.position, r.unit, r.field, r.reason, r.value, r.raw)
+            for k, i in enumerate(imports, 1)
+            for r in i.rejects
+        ),
+    )
+    _insert(
+        database.conn, "losses", ((k, what, n) for k, i in enumerate(imports, 1) for what, n in sorted(i.dropped.items()))
+    )
+    _insert(database.conn, "meta", _meta_rows(policy, crosswalk).items())
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Iterable[Any]]) -> None:
+    marks = ", ".join("?" * len(TABLES[table]))
+    connection.executemany(f"INSERT INTO [{table}] VALUES ({marks})", rows)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
+    cursor = connection.cursor().execute(query)
+    while rows := cursor.fetchmany(ROWS):
+        yield from rows
+
+
+_DIGEST_LIST = ", ".join(DIGESTS)
+_STAMP_OR_NULL = "CASE WHEN core.stamp > -9223372036854775807 THEN core.stamp END"
+_JSON_OR_NULL = "CASE WHEN {0} IS NOT NULL THEN to_json({0})::VARCHAR END"
+
+QUERIES = {
+    "items": f"""SELECT item, {_DIGEST_LIST}, size, media, status, scheme, code, handling, entries, sources, up, down
+        FROM item ORDER BY item""",
+    "entries": f"""WITH place AS (SELECT e, first, last, position FROM run QUALIFY
+            row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) = 1)
+        SELECT core.e, core.id, item, number, core.ref, core.contributor, {_STAMP_OR_NULL}, core.seq,
+        core.retracted::INTEGER, standing, {", ".join(f"core.{name}" for name in DIGESTS)}, core.media, mime_type, core.size,
+        {_JSON_OR_NULL.format("file_names")}, series, {_JSON_OR_NULL.format("tags")},
+        {", ".join(f"{name}::INTEGER" for name in FLAGS)}, reason, core.handling, extra,
+        place.first, place.last, place.position
+        FROM core JOIN log USING (n) JOIN standing USING (e) JOIN place USING (e)
+        JOIN source_number ON source_number.source = core.source LEFT JOIN joined USING (e) ORDER BY core.e""",
+    "evidence": """SELECT e, first, last, position FROM run QUALIFY
+        row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) > 1 ORDER BY e, first, last, position""",
+    "fingerprints": """SELECT e, f.kind, f.value FROM (SELECT e, unnest(fingerprints) AS f FROM core JOIN log USING (n))
+        ORDER BY e, f.kind, f.value""",
+    "classifications": """SELECT e, c.scheme, c.code FROM
+        (SELECT e, unnest(classifications) AS c FROM core JOIN log USING (n)) ORDER BY e, c.scheme, c.code""",
+    "votes": """SELECT e, about_source, about_ref, core.vote, CASE WHEN considered IS NOT NULL THEN
+        to_json([lower(hex(x)) for x in considered])::VARCHAR END
+        FROM core JOIN log USING (n) WHERE about_source IS NOT NULL OR core.vote IS NOT NULL ORDER BY e""",
+    "conflicts": "SELECT c, kind, subject, item, resolved::INTEGER FROM conflict ORDER BY c",
+    "sides": "SELECT c, value, e FROM side ORDER BY c, value, e",
+}
+
+
+def _milliseconds(stamp: Any) -> int | None:
+    return None if stamp is None else round(stamp.timestamp() * 1000)
+
+
+def _import_row(number: int, one: Import, numbers: dict[str, int]) -> tuple[Any, ...]:
+    return (
+        number,
+        numbers[one.source],
+        _milliseconds(one.release),
+        one.file,
+        one.name,
+        one.size,
+        one.format,
+        one.reader,
+        _milliseconds(one.recorded_at),
+        canonical_json(one.facts),
+        one.read,
+        one.rejected,
+    )
+
+
+def _source_rows(
+    connection: duckdb.DuckDBPyConnection, imports: list[Import], numbers: dict[str, int]
+) -> list[tuple[Any, ...]]:
+    counts = {
+        row[0]: row[1:]
+        for row in connection.execute(
+            """SELECT source, count(*) FILTER (standing = 0 AND NOT retracted AND NOT speaks_of),
+                count(*) FILTER (standing = 0 AND retracted), count(*) FILTER (standing = 2), count(*) FILTER (standing = 3)
+            FROM core JOIN standing USING (e) GROUP BY source"""
+        ).fetchall()
+    }
+    only = dict(connection.execute("SELECT only_source, count(*) FROM item GROUP BY 1").fetchall())
+    rows = []
+    for name, number in numbers.items():
+        own = [i for i in imports if i.source == name]
+        read, rejected = sum(i.read for i in own), sum(i.rejected for i in own)
+        rows.append((number, name, own[0].delivery, read, rejected, *counts.get(name, (0, 0, 0, 0)), only.get(name, 0)))
+    return rows
+
+
+def _meta_rows(policy: Policy, crosswalk: Crosswalk) -> dict[str, str]:
+    return {
+        "format": "hashlib_interop catalog",
+        "version": str(VERSION),
+        "policy": canonical_json(policy.model_dump(mode="json", exclude={"crosswalk"})),
+        "policy_hash": policy.hash,
+        "crosswalk": canonical_json([list(pair) for pair in crosswalk.files]),
+    }
+
+
+def open_catalog(path: str | Path) -> sqlite_utils.Database:
+    """Open a catalog for reading; `BadCatalog` where the file is none, or of a newer version."""
+    name = str(path)
+    if not Path(path).is_file():
+        raise BadCatalog("no such file", file=name)
+    connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        identity = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise BadCatalog(f"not a readable SQLite file ({error})", file=name) from None
+    if identity != APPLICATION_ID or not set(TABLES) <= tables or version != VERSION:
+        connection.close()
+        newer = identity == APPLICATION_ID and version > VERSION
+        raise BadCatalog(
+            f"made by a newer version ({version}): update this tool" if newer else "an SQLite file, but not a catalog",
+            file=name,
+        )
+    return sqlite_utils.Database(connection)
+
+
+def meta(database: sqlite_utils.Database) -> dict[str, Any]:
+    """Return the meta table, JSON values read."""
+    found = dict(database.execute("SELECT key, value FROM meta").fetchall())
+    return {**found, "policy": json.loads(found["policy"]), "crosswalk": json.loads(found["crosswalk"])}
+
+
+def strongest(row: dict[str, Any]) -> str | None:
+    """Return the strongest digest of a row as `algorithm:hex`."""
+    return next((f"{a}:{row[a].hex()}" for a in STRONGEST_FIRST if row[a] is not None), None)

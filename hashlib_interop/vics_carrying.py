@@ -1,0 +1,225 @@
+"""What a VICS file carries of an entry: exactly what reading it back gives again (law 15)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashlib_interop.carrying import kinds
+from hashlib_interop.columns import Mask, keep_items, mask_of
+from hashlib_interop.errors import CannotWrite, shown
+from hashlib_interop.format import Carry, Writing, whole
+from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.model import Json, canonical_json
+from hashlib_interop.vics_media import media_of_types
+from hashlib_interop.vics_record import (
+    ALGORITHM_KEYS,
+    FLAG_KEYS,
+    FREE_TEXT,
+    KNOWN_FILE,
+    OWN_FLAGS,
+    OWN_TEXTS,
+    PRINTS,
+    SCALARS,
+    Dialect,
+    hash_kind,
+    is_bare,
+    is_link,
+)
+
+VERSIONS = ("1.1", "1.2", "1.3", "2.0")
+EXTRA_DEPTH = 48
+_CODE = r"^(0|-?[1-9][0-9]{0,17})$"
+
+
+def dialect_of(writing: Writing) -> Dialect:
+    """Return version and profile to write, from the options; `CannotWrite` for what there is not."""
+    version = str(writing.options.get("version", "2.0"))
+    profile = str(writing.options.get("profile", "Default"))
+    if version not in VERSIONS:
+        raise CannotWrite(f"no VICS version {shown(version)}; known: {', '.join(VERSIONS)}", file=writing.name)
+    if not re.fullmatch("[A-Za-z]{2,16}", profile):
+        raise CannotWrite(f"no profile {shown(profile)}: say US, UK, …", file=writing.name)
+    dialect = Dialect(version, profile, "Media")
+    if version != "2.0" and dialect.profile:
+        raise CannotWrite(f"VICS {version} cannot say a profile: write 2.0", file=writing.name)
+    return dialect
+
+
+# Plain columns -------------------------------------------------------------------------------------------
+
+
+def _some_text(name: str, commas: bool) -> Carry:
+    """Carry the items of a list that are not empty; without commas and outer spaces where a comma parts them."""
+
+    def carry(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+        lists = batch.column(name)
+        texts = lists.flatten()
+        fine = mask_of(pc.not_equal(texts, ""))
+        if not commas:
+            fine &= ~mask_of(pc.match_substring(texts, ","))
+            fine &= mask_of(pc.equal(pc.utf8_trim_whitespace(texts), texts))
+        return keep_items(lists, fine)
+
+    return carry
+
+
+def _mime_type(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+    """Carry a media type, except where it would be read back as another kind of media than the entry says."""
+    types = batch.column("mime_type")
+    kind = media_of_types(types)
+    fine = mask_of(kind.is_null()) | mask_of(pc.equal(kind, batch.column("media")))
+    return pc.if_else(pa.array(fine), types, pa.scalar(None, pa.string()))
+
+
+def _media(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+    """Carry the kind of media that the media type says."""
+    return media_of_types(_mime_type(batch, writing))
+
+
+# Classifications -----------------------------------------------------------------------------------------
+
+
+def _classifications(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+    """Carry one code of the profile's scheme, else that it is a known file where the version can say so.
+
+    A code that would be read back as a known benign file is not carried, nor the reverse.
+    """
+    dialect = dialect_of(writing)
+    lists = batch.column("classifications")
+    items = lists.flatten()
+    rows = pc.list_parent_indices(lists).to_numpy()
+    known = mask_of(pc.equal(items.field("scheme"), KNOWN_FILE[0])) & mask_of(
+        pc.equal(items.field("code"), KNOWN_FILE[1])
+    )
+    code = mask_of(pc.equal(items.field("scheme"), dialect.scheme)) & mask_of(
+        pc.match_substring_regex(items.field("code"), _CODE)
+    )
+    number = dialect.known_file_category
+    shape = np.ones(batch.num_rows, bool) if number else _bare(batch, writing)
+    if number is None:
+        known[:] = False
+    else:
+        known &= shape[rows]
+        code &= ~(shape[rows] & mask_of(pc.equal(items.field("code"), str(number))))
+    coded = np.zeros(batch.num_rows, bool)
+    coded[rows[code]] = True
+    keep = code | (known & ~coded[rows])
+    return keep_items(lists, keep & _first_kept(rows, keep))
+
+
+def _first_kept(rows: Any, keep: Mask) -> Mask:
+    first = np.zeros(len(rows), bool)
+    at = np.flatnonzero(keep)
+    first[at[np.unique(rows[at], return_index=True)[1]]] = True
+    return first
+
+
+def _bare(batch: pa.RecordBatch, writing: Writing) -> Mask:
+    """Tell which rows are written as one hash and a Category, nothing else: the shape of NSRLConvert."""
+    hashes = np.zeros(batch.num_rows, int)
+    others = np.zeros(batch.num_rows, bool)
+    for name, carry in CARRIES.items():
+        if name == "classifications":
+            continue
+        held = mask_of(carry(batch, writing).is_valid())
+        if name in ("md5", "sha1"):
+            hashes += held
+        else:
+            others |= held
+    return np.asarray((hashes == 1) & ~others, bool)
+
+
+# Own fields ----------------------------------------------------------------------------------------------
+
+
+def _extra(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+    """Carry of `extra` only what reading a VICS record puts there."""
+    column = batch.column("extra")
+    if column.null_count == len(column):
+        return column
+    names = ("extra", "md5", "asserted_at", "file_names")
+    rows = batch.select(list(names)).to_pylist()
+    free_text = writing.options.get("free_text") == "yes"
+    return pa.array([_own(row, free_text) if row["extra"] else None for row in rows], pa.string())
+
+
+def _own(row: Json, free_text: bool) -> str | None:
+    own = json.loads(row["extra"]).get("vics")
+    if not isinstance(own, dict):
+        return None
+    kept = {key: _member(key, value, row, free_text) for key, value in own.items()}
+    kept = {key: value for key, value in kept.items() if value is not _LEFT_OUT}
+    return canonical_json({"vics": kept}) if kept else None
+
+
+_LEFT_OUT = object()
+
+
+def _member(key: str, value: Any, row: Json, free_text: bool) -> Any:
+    """Return what is carried of one own field, or `_LEFT_OUT`."""
+    if is_link(key) or key == "Media" or _depth(value) > EXTRA_DEPTH:
+        return _LEFT_OUT
+    if key == "MediaFiles":
+        md5 = row["md5"].hex() if row["md5"] else ""
+        return _items(value, lambda item: _is_kept_file(item, md5, row["file_names"] or ()))
+    if key == "AlternativeHashes":
+        return _items(value, lambda item: hash_kind(item.get("HashName")) is None)
+    if key not in SCALARS:
+        return value
+    fits = (
+        (key in OWN_FLAGS and isinstance(value, bool))
+        or (key in OWN_TEXTS and isinstance(value, str))
+        or (key == FREE_TEXT and free_text and isinstance(value, str))
+        or (key == "DateUpdated" and row["asserted_at"] is None and _is_naive(value))
+    )
+    return value if fits else _LEFT_OUT
+
+
+def _items(value: Any, fine: Any) -> Any:
+    if not isinstance(value, list):
+        return _LEFT_OUT
+    return [item for item in value if isinstance(item, dict) and fine(item)] or _LEFT_OUT
+
+
+def _is_kept_file(item: Json, md5: str, names: tuple[str, ...]) -> bool:
+    name = item.get("FileName")
+    named = not (isinstance(name, str) and name) or name in names
+    return bool(item) and named and not is_bare(item, md5) and not any(is_link(key) for key in item)
+
+
+def _is_naive(value: Any) -> bool:
+    return isinstance(value, str) and bool(stamps_of(pa.array([value]))[2].any())
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def media_files_of(row: Json, kept: list[Json]) -> list[Json]:
+    """Return the MediaFiles of a row: those kept in `extra`, and one for each name that is not among them."""
+    named = {item.get("FileName") for item in kept if isinstance(item.get("FileName"), str)}
+    md5 = {"MD5": row["md5"].hex().upper()} if row["md5"] else {}
+    return kept + [md5 | {"FileName": name} for name in row["file_names"] or () if name not in named]
+
+
+CARRIES: dict[str, Carry] = {
+    **{name: whole(name) for name in ALGORITHM_KEYS.values()},
+    "fingerprints": kinds(*PRINTS, most_each=1 << 40),
+    "mime_type": _mime_type,
+    "media": _media,
+    "size": whole("size"),
+    "asserted_at": whole("asserted_at"),
+    **{name: whole(name) for name in FLAG_KEYS.values()},
+    "series": whole("series"),
+    "tags": _some_text("tags", commas=False),
+    "file_names": _some_text("file_names", commas=True),
+    "classifications": _classifications,
+    "extra": _extra,
+}
