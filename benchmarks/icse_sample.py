@@ -28,7 +28,13 @@ def _row(rng: random.Random, number: int) -> str:
     lace = base64.b64encode(rng.randbytes(129)).decode()
     flags = (rng.choice("YN"), rng.choice("YN"), rng.choice("YN"))
     series = f"SYNTHETIC-{rng.randrange(5000)}" if rng.random() < 0.3 else ""
-    rest = (series, "", f"AGENCY-{rng.randrange(60)}", str(rng.randrange(1, 40)), rng.choice(("True", "False")))
+    rest = (
+        series,
+        "",
+        f"AGENCY-{rng.randrange(60)}",
+        str(rng.randrange(1, 40)),
+        rng.choice(("True", "False")),
+    )
     kind = (rng.choice(("Image", "Image", "Video")), rng.choice(("Yes", "No")))
     return ";".join((*digests, photodna, lace, str(1_000_000 + number), *flags, *rest, *kind)) + "\n"
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_IN = "    "
 _ROOT = "https://hashsharing.ncmec.org/hashsharing/v2"
 
 
@@ -44,13 +45,13 @@ def _entry(seed: int, number: int) -> str:
         prints.append(f"<pdna>{_photodna(seed, number)}</pdna>")
     if number % 10 == 0:
         prints.append(f"<pdq>{_hex('sha256', seed, number)}</pdq>")
-    lines = "".join(f"      {text}\n" for text in prints)
+    lines = "".join(f"{_IN * 4}{text}\n" for text in prints)
     return (
-        f'  <{kind}>\n    <member id="{member}">Example Member {member}</member>\n'
-        f"    <timestamp>{_stamp(number)}</timestamp>\n    <id>synthetic-{seed}-{number}</id>\n"
-        f"    <classification>{('A1', 'A2', 'B1', 'B2')[number % 4]}</classification>\n"
-        f"    <fingerprints>\n{lines}    </fingerprints>\n"
-        f"{_feedback(number) if number % 100 == 0 else ''}  </{kind}>\n"
+        f'{_IN * 2}<{kind}>\n{_IN * 3}<member id="{member}">Example Member {member}</member>\n'
+        f"{_IN * 3}<timestamp>{_stamp(number)}</timestamp>\n{_IN * 3}<id>synthetic-{seed}-{number}</id>\n"
+        f"{_IN * 3}<classification>{('A1', 'A2', 'B1', 'B2')[number % 4]}</classification>\n"
+        f"{_IN * 3}<fingerprints>\n{lines}{_IN * 3}</fingerprints>\n"
+        f"{_feedback(number) if number % 100 == 0 else ''}{_IN * 2}</{kind}>\n"
     )
 
 

@@ -127,8 +127,23 @@ def _unexpected() -> int:
     return INTERNAL
 
 
+def _say_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if asked:
+        from hashlib_interop.reading import library_version
+
+        click.echo(f"{PROGRAM} {library_version()}")
+        ctx.exit()
+
+
 @click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name=PROGRAM, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version.",
+)
 def cli() -> None:
     pass
 

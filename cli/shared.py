@@ -319,12 +319,14 @@ class _Bars:
 def _drawn_bars(unit: str) -> Any:
     from rich import progress as rich
     from rich.console import Console
+    from rich.text import Text
 
-    columns: list[rich.ProgressColumn] = [rich.TextColumn("{task.description}", markup=False), rich.BarColumn(20)]
-    if unit == "bytes":
-        columns += [rich.DownloadColumn(), rich.TransferSpeedColumn()]
-    else:
-        columns.append(rich.TextColumn(f"{{task.completed:,}} {unit} ({{task.speed:,.0f}}/s)", markup=False))
+    class Rate(rich.ProgressColumn):
+        def render(self, task: rich.Task) -> Text:
+            return Text(f"{task.completed:,.0f} {unit} {task.speed or 0:,.0f}/s")
+
+    amounts = (rich.DownloadColumn(), rich.TransferSpeedColumn()) if unit == "bytes" else (Rate(),)
+    columns = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn(20), *amounts)
     console = Console(stderr=True, no_color=not coloured(err=True))
     return rich.Progress(*columns, rich.TimeRemainingColumn(), console=console, transient=True)
 

@@ -111,7 +111,7 @@ def _entries(database: sqlite_utils.Database) -> Iterator[dict[str, Any]]:
     imports = _imports(database)
     sources = dict(database.execute("SELECT id, name FROM sources").fetchall())
     attached = {
-        name: _Attached(database, f"SELECT * FROM {name} ORDER BY entry, rowid")
+        name: _Attached(database, f"SELECT * FROM {name} ORDER BY entry")
         for name in ("evidence", "fingerprints", "classifications", "votes")
     }
     for number, row in enumerate(database.query("SELECT * FROM entries ORDER BY id"), 1):
@@ -135,7 +135,7 @@ def _entry(
         "tags": json.loads(row["tags"] or "null"),
         "handling": json.loads(row["handling"] or "null"),
         "fingerprints": [{"kind": kind, "value": value} for kind, value in more["fingerprints"]] or None,
-        "classifications": [{"scheme": s, "code": c} for s, c in more["classifications"]] or None,
+        "classifications": [{"scheme": s, "code": c} for s, c, _ in more["classifications"]] or None,
         "about": about,
         "vote": vote,
         "evidence": seen,

@@ -21,7 +21,16 @@ from hashlib_interop.mapped import SAFE, carries, read_mapped, refusals, write_m
 from hashlib_interop.mapping import Column, Mapping
 
 NAME = "icse"
-YES_NO = {"Y": "true", "N": "false", "yes": "true", "no": "false", "true": "true", "false": "false", "t": "true", "f": "false"}
+YES_NO = {
+    "Y": "true",
+    "N": "false",
+    "yes": "true",
+    "no": "false",
+    "true": "true",
+    "false": "false",
+    "t": "true",
+    "f": "false",
+}
 _FLAG: dict[str, Any] = {"values": YES_NO}
 
 # Header name, field, setting; in the order of the published sample. Without `optional`: the 12 that IPED requires.
@@ -57,7 +66,7 @@ REQUIRED = frozenset(name.casefold() for name, column in MAPPING.columns.items()
 
 def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     """Yield the rows. Rejects rows with a bad cell, and rows with neither a digest nor an `Image ID`."""
-    return read_mapped(stream, reading, NAME, lambda names: MAPPING, MAPPING)
+    return read_mapped(stream, reading, NAME, MAPPING)
 
 
 # Writer --------------------------------------------------------------------------------------------------
@@ -107,6 +116,8 @@ FORMAT = Format(
     suffixes=(".icse.csv",),
     options=(
         Option("also", "writer: more columns to write, out of `extra`, with ; between their names"),
-        Option(SAFE, "yes: free text that a spreadsheet would run is written with ' before it, and read without"),
+        Option(
+            SAFE, "yes: free text that a spreadsheet would run is written with ' before it, and read without"
+        ),
     ),
 )

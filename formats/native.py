@@ -91,7 +91,8 @@ def _check_trailer(trailer: Json, position: int, reading: Reading) -> None:
         said = shown(trailer.get("entries"))
         raise reading.malformed(f"the end line speaks of {said} entries, the file has {count}", position)
     try:
-        reading.imports = [Import.from_json(value) for value in trailer.get("imports", [])]
+        imports = trailer.get("imports", [])
+        reading.imports = [Import.from_json(imports[place]) for place in range(len(imports))]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise reading.malformed("the imports in the end line are broken", position) from None
 

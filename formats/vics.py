@@ -16,11 +16,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from hashlib_interop.errors import CannotWrite, shown
+from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
 from hashlib_interop.json_records import ArrayRecords
 from hashlib_interop.model import Json, canonical_json
@@ -189,7 +189,7 @@ def media_of(row: Json, dialect: Dialect) -> Json:
 
 
 def _stamp(value: datetime | None) -> str | None:
-    return value and value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else None
 
 
 def _category(row: Json, dialect: Dialect) -> int | None:

@@ -78,13 +78,14 @@ def canonical_column(batch: pa.RecordBatch) -> pa.BinaryArray:
 
 
 def _named(name: str, column: pa.Array) -> list[Any]:
-    """Return `name=value` in parts to be joined, all of them null where the value is."""
-    prefix = _literal(name.encode() + b"=")
-    if column.null_count:
-        prefix = pc.if_else(column.is_valid(), prefix, pa.scalar(None, pa.binary()))
-        parts = _encode_parts(column)
-        return [prefix, *(pc.if_else(column.is_valid(), p, None) if isinstance(p, pa.Scalar) else p for p in parts)]
-    return [prefix, *_encode_parts(column)]
+    """Return `name=value` in parts to be joined, which are nothing where the value is null."""
+    parts = [_literal(name.encode() + b"="), *_encode_parts(column)]
+    if not column.null_count:
+        return parts
+    there = column.is_valid()
+    if pa.types.is_nested(column.type):
+        return [pc.if_else(there, _join(*parts), _literal(b""))]
+    return [pc.if_else(there, part, _literal(b"")) if isinstance(part, pa.Scalar) else part for part in parts]
 
 
 def _join(*parts: Any) -> Any:

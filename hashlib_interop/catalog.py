@@ -76,7 +76,7 @@ TABLES: dict[str, dict[str, type]] = {
         "entry_id": bytes,
         "item": int,
         "source": int,
-        "ref": str,
+        "own_ref": str,
         "contributor": str,
         "asserted_at": int,
         "seq": int,
@@ -99,7 +99,7 @@ TABLES: dict[str, dict[str, type]] = {
     },
     "evidence": {"entry": int, "first_import": int, "last_import": int, "position": int},
     "fingerprints": {"entry": int, "kind": str, "value": bytes},
-    "classifications": {"entry": int, "scheme": str, "code": str},
+    "classifications": {"entry": int, "scheme": str, "code": str, "mapped": str},
     "votes": {"entry": int, "about_source": str, "about_ref": str, "vote": str, "considered": str},
     "conflicts": {"id": int, "kind": str, "subject": str, "item": int, "resolved": int},
     "sides": {"conflict": int, "value": str, "entry": int},
@@ -114,6 +114,13 @@ TABLES: dict[str, dict[str, type]] = {
     },
     "losses": {"import": int, "what": str, "count": int},
 }
+
+# A ref that is only the strongest digest is not stored twice: `ref` is computed where it is asked for.
+_REF = " ".join(f"WHEN {a} IS NOT NULL THEN '{a}:' || lower(hex({a}))" for a in STRONGEST_FIRST)
+_COMPUTED = f"ALTER TABLE entries ADD COLUMN ref TEXT GENERATED ALWAYS AS (coalesce(own_ref, CASE {_REF} END)) VIRTUAL"
+
+# A table of nothing but a short key is stored as one tree: 42 bytes a row become 30.
+_WITHOUT_ROWID = {"classifications": "entry, scheme, code"}
 
 _FOREIGN = {
     "imports": [("source", "sources")],
@@ -130,12 +137,11 @@ _FOREIGN = {
 
 _INDEXES = (
     ("entries", "item"),
-    ("entries", "source, ref"),
+    ("entries", "source, own_ref"),
     *(("entries", name) for name in DIGESTS),
     *(("items", name) for name in DIGESTS),
     ("evidence", "entry"),
     ("fingerprints", "entry"),
-    ("classifications", "entry"),
     ("votes", "about_source, about_ref"),
     ("votes", "entry"),
     ("conflicts", "item"),
@@ -156,7 +162,7 @@ VIEWS = {
         e.media, e.mime_type, e.size, e.file_names, e.series, e.tags, e.reason, e.handling, e.extra,
         lower(hex(m.file)) AS file, m.name AS file_name, e.position
         FROM entries e JOIN sources s ON s.id = e.source JOIN imports m ON m.id = e.first_import""",
-    "claims": f"""SELECT e.item, s.name AS source, e.contributor, c.scheme, c.code, {_STAMP.format("e.asserted_at")} AS asserted_at,
+    "claims": f"""SELECT e.item, s.name AS source, e.contributor, c.scheme, c.code, c.mapped, {_STAMP.format("e.asserted_at")} AS asserted_at,
         {_STANDING} AS standing, e.ref, e.id AS entry
         FROM classifications c JOIN entries e ON e.id = c.entry JOIN sources s ON s.id = e.source""",
     "disagreements": """SELECT c.id AS conflict, c.kind, c.subject, c.item, c.resolved, d.value, s.name AS source,
@@ -193,12 +199,27 @@ def _prepare(database: sqlite_utils.Database) -> None:
     for name, columns in TABLES.items():
         keys = [(column, other, "id") for column, other in _FOREIGN.get(name, [])]
         key = "id" if "id" in columns else "key" if name == "meta" else None
-        database[name].create(columns, pk=key, foreign_keys=keys)
+        if name in _WITHOUT_ROWID:
+            _create_tree(database, name, columns)
+        else:
+            database[name].create(columns, pk=key, foreign_keys=keys)
+    database.execute(_COMPUTED)
+
+
+def _create_tree(database: sqlite_utils.Database, name: str, columns: dict[str, type]) -> None:
+    """Create a table without row ids, which sqlite-utils does not know."""
+    kinds = {int: "INTEGER", str: "TEXT", bytes: "BLOB"}
+    defined = ", ".join(f"{column} {kinds[kind]}" for column, kind in columns.items())
+    database.execute(
+        f"CREATE TABLE {name} ({defined}, PRIMARY KEY ({_WITHOUT_ROWID[name]}), "
+        "FOREIGN KEY (entry) REFERENCES entries(id)) WITHOUT ROWID"
+    )
 
 
 def _index(database: sqlite_utils.Database, table: str, columns: str) -> None:
-    """Index a column; rows without the digest cost nothing."""
-    where = f" WHERE {columns} IS NOT NULL" if columns in DIGESTS else ""
+    """Index columns; rows without a value cost nothing."""
+    last = columns.rpartition(", ")[2]
+    where = f" WHERE {last} IS NOT NULL" if last in (*DIGESTS, "own_ref", "item") else ""
     name = f"{table}_{columns.replace(', ', '_')}"
     database.execute(f"CREATE INDEX {name} ON {table} ({columns}){where}")
 
@@ -246,12 +267,14 @@ _DIGEST_LIST = ", ".join(DIGESTS)
 _STAMP_OR_NULL = "CASE WHEN core.stamp > -9223372036854775807 THEN core.stamp END"
 _JSON_OR_NULL = "CASE WHEN {0} IS NOT NULL THEN to_json({0})::VARCHAR END"
 
+_DERIVED = ", ".join(f"'{a}:' || lower(hex(core.{a}))" for a in STRONGEST_FIRST)
+
 QUERIES = {
     "items": f"""SELECT item, {_DIGEST_LIST}, size, media, status, scheme, code, handling, entries, sources, up, down
         FROM item ORDER BY item""",
     "entries": f"""WITH place AS (SELECT e, first, last, position FROM run QUALIFY
             row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) = 1)
-        SELECT core.e, core.id, item, number, core.ref, core.contributor, {_STAMP_OR_NULL}, core.seq,
+        SELECT core.e, core.id, item, number, CASE WHEN core.ref <> coalesce({_DERIVED}, '') THEN core.ref END, core.contributor, {_STAMP_OR_NULL}, core.seq,
         core.retracted::INTEGER, standing, {", ".join(f"core.{name}" for name in DIGESTS)}, core.media, mime_type, core.size,
         {_JSON_OR_NULL.format("file_names")}, series, {_JSON_OR_NULL.format("tags")},
         {", ".join(f"{name}::INTEGER" for name in FLAGS)}, reason, core.handling, extra,
@@ -262,8 +285,9 @@ QUERIES = {
         row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) > 1 ORDER BY e, first, last, position""",
     "fingerprints": """SELECT e, f.kind, f.value FROM (SELECT e, unnest(fingerprints) AS f FROM core JOIN log USING (n))
         ORDER BY e, f.kind, f.value""",
-    "classifications": """SELECT e, c.scheme, c.code FROM
-        (SELECT e, unnest(classifications) AS c FROM core JOIN log USING (n)) ORDER BY e, c.scheme, c.code""",
+    "classifications": """SELECT said.e, c.scheme, c.code, mapped.code FROM
+        (SELECT e, unnest(classifications) AS c FROM core JOIN log USING (n)) said LEFT JOIN mapped
+        ON mapped.e = said.e AND from_scheme = c.scheme AND from_code = c.code ORDER BY said.e, c.scheme, c.code""",
     "votes": """SELECT e, about_source, about_ref, core.vote, CASE WHEN considered IS NOT NULL THEN
         to_json([lower(hex(x)) for x in considered])::VARCHAR END
         FROM core JOIN log USING (n) WHERE about_source IS NOT NULL OR core.vote IS NOT NULL ORDER BY e""",

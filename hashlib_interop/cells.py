@@ -19,7 +19,16 @@ import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import parse_base32
 from hashlib_interop.carrying import first_items
-from hashlib_interop.columns import Mask, decode_base64, decode_hex, encode_hex, keep_items, mask_of, one_each
+from hashlib_interop.columns import (
+    Mask,
+    decode_base64,
+    decode_hex,
+    encode_hex,
+    keep_items,
+    lengths_of,
+    mask_of,
+    one_each,
+)
 from hashlib_interop.mapping import LISTS, WIDTHS, Column
 from hashlib_interop.model import FLAGS, STAMP
 
@@ -35,13 +44,12 @@ def read_cells(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
     if column.field in (*LISTS, "classification"):
         return _read_lists(column, texts)
     if column.words:
-        values = {cell.lower(): value for cell, value in column.words.items()}
-        return _typed(column, *_translated(pc.utf8_lower(texts), values))
+        return _read_words(column, texts)
     if column.field == "size":
         return _read_sizes(texts)
     if column.field == "asserted_at":
         return _by_value(texts, lambda text: _stamp(column, text), STAMP)
-    return pc.if_else(pc.equal(texts, ""), _NO_TEXT, texts), np.zeros(len(texts), bool)
+    return _no_empty(texts), np.zeros(len(texts), bool)
 
 
 def write_cells(column: Column, values: pa.Array) -> pa.StringArray:
@@ -49,12 +57,16 @@ def write_cells(column: Column, values: pa.Array) -> pa.StringArray:
     if column.field in WIDTHS:
         return _write_bytes(column, values)
     if column.field in (*LISTS, "classification"):
-        cells = _translated(values.flatten(), _backwards(column))[0] if column.words else values.flatten()
-        return pc.binary_join(pa.ListArray.from_arrays(_offsets(values), cells, mask=values.is_null()), column.separator or "")
+        cells = _translated(values.flatten(), _backwards(column)) if column.words else values.flatten()
+        return pc.binary_join(
+            pa.ListArray.from_arrays(_offsets(values), cells, mask=values.is_null()), column.separator or ""
+        )
     if column.words:
-        return _translated(values.cast(pa.string()), _backwards(column))[0]
+        return _translated(values.cast(pa.string()), _backwards(column))
     if column.field == "asserted_at":
-        return pa.array([None if value is None else _written(column, value) for value in values.to_pylist()], pa.string())
+        return pa.array(
+            [None if value is None else _written(column, value) for value in values.to_pylist()], pa.string()
+        )
     return values.cast(pa.string())
 
 
@@ -63,7 +75,11 @@ def survivors(column: Column, values: pa.Array, forbidden: str) -> pa.Array:
     if column.field in (*LISTS, "classification"):
         return _surviving_items(column, values, forbidden)
     if column.words:
-        return pc.if_else(pc.is_in(values.cast(pa.string()), pa.array([*_backwards(column)])), values, pa.scalar(None, values.type))
+        return pc.if_else(
+            pc.is_in(values.cast(pa.string()), pa.array([*_backwards(column)])),
+            values,
+            pa.scalar(None, values.type),
+        )
     if column.field == "asserted_at":
         return _surviving_stamps(column, values)
     if pa.types.is_string(values.type):
@@ -77,8 +93,12 @@ def reason(column: Column) -> str:
     if column.field in WIDTHS:
         return f"not {' or '.join(column.encoding)} of {WIDTHS[column.field]} bytes ({column.field})"
     if column.field == "asserted_at":
-        return f"not a date as {column.format}"
+        return f"not a date as {column.format}" + (f" in {column.zone}" if column.zone else "")
     return f"not a {column.field}" + (f": one of {', '.join(column.words)}" if column.words else "")
+
+
+def _no_empty(texts: pa.StringArray) -> pa.StringArray:
+    return texts if lengths_of(texts).all() else pc.if_else(pc.equal(texts, ""), _NO_TEXT, texts)
 
 
 # Digests -------------------------------------------------------------------------------------------------
@@ -105,7 +125,9 @@ def _write_bytes(column: Column, values: pa.FixedSizeBinaryArray) -> pa.StringAr
     if column.encoding[0] == "hex":
         return encode_hex(values, column.upper)
     encode = base64.b64encode if column.encoding[0] == "base64" else base64.b32encode
-    return pa.array([None if value is None else encode(value).decode() for value in values.to_pylist()], pa.string())
+    return pa.array(
+        [None if value is None else encode(value).decode() for value in values.to_pylist()], pa.string()
+    )
 
 
 # Lists ---------------------------------------------------------------------------------------------------
@@ -113,14 +135,18 @@ def _write_bytes(column: Column, values: pa.FixedSizeBinaryArray) -> pa.StringAr
 
 def _read_lists(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
     bad = np.zeros(len(texts), bool)
-    if column.separator:
-        lists = pc.split_pattern(texts, column.separator)
-        lists = keep_items(lists, mask_of(pc.not_equal(lists.flatten(), "")))
-    else:
-        lists = one_each(pc.if_else(pc.equal(texts, ""), _NO_TEXT, texts))
+    if not column.separator:
+        items, bad = (
+            _by_value(texts, column.words.__getitem__, pa.string())
+            if column.words
+            else (_no_empty(texts), bad)
+        )
+        return one_each(items), bad
+    lists = pc.split_pattern(texts, column.separator)
+    lists = keep_items(lists, mask_of(pc.not_equal(lists.flatten(), "")))
     if not column.words:
         return lists, bad
-    items, wrong = _translated(lists.flatten(), column.words)
+    items, wrong = _by_value(lists.flatten(), column.words.__getitem__, pa.string())
     bad[pc.list_parent_indices(lists).to_numpy()[wrong]] = True
     return pa.ListArray.from_arrays(_offsets(lists), items, mask=lists.is_null()), bad
 
@@ -151,7 +177,9 @@ def _meets_separator(items: pa.StringArray, separator: str) -> Mask:
     """Return the items that hold the separator, or would make one with what stands beside them."""
     if len(separator) == 1:
         return mask_of(pc.match_substring(items, separator))
-    ends = {separator[:k] for k in range(1, len(separator))} | {separator[k:] for k in range(1, len(separator))}
+    ends = {separator[:k] for k in range(1, len(separator))} | {
+        separator[k:] for k in range(1, len(separator))
+    }
     held = mask_of(pc.match_substring(items, separator))
     for end in sorted(ends):
         held |= mask_of(pc.starts_with(items, end)) | mask_of(pc.ends_with(items, end))
@@ -161,11 +189,9 @@ def _meets_separator(items: pa.StringArray, separator: str) -> Mask:
 # Words, sizes, stamps ------------------------------------------------------------------------------------
 
 
-def _translated(texts: pa.StringArray, words: dict[str, str]) -> tuple[pa.StringArray, Mask]:
-    """Translate by a table; null and bad where a text is not in it, null where it is empty."""
-    found = pc.index_in(texts, pa.array([*words], pa.string()))
-    bad = mask_of(found.is_null()) & mask_of(pc.not_equal(texts, ""))
-    return pa.array([*words.values()], pa.string()).take(found), bad
+def _translated(texts: pa.StringArray, words: dict[str, str]) -> pa.StringArray:
+    """Translate by a table; null where a text is not in it."""
+    return pa.array([*words.values()], pa.string()).take(pc.index_in(texts, pa.array([*words], pa.string())))
 
 
 def _backwards(column: Column) -> dict[str, str]:
@@ -173,8 +199,11 @@ def _backwards(column: Column) -> dict[str, str]:
     return {value: cell for cell, value in reversed(column.words.items())}
 
 
-def _typed(column: Column, values: pa.StringArray, bad: Mask) -> tuple[pa.Array, Mask]:
-    return (values.cast(pa.bool_()) if column.field in FLAGS else values), bad
+def _read_words(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
+    """Read cells of few values, in any case."""
+    flag = column.field in FLAGS
+    values = {cell.lower(): value == "true" if flag else value for cell, value in column.words.items()}
+    return _by_value(texts, lambda text: values[text.lower()], pa.bool_() if flag else pa.string())
 
 
 def _read_sizes(texts: pa.StringArray) -> tuple[pa.Array, Mask]:
@@ -192,15 +221,17 @@ def _long_size(text: str) -> int:
     return int(text)
 
 
-def _by_value(texts: pa.StringArray, convert: Callable[[str], Any], kind: pa.DataType) -> tuple[pa.Array, Mask]:
-    """Convert every distinct text once; a `ValueError` makes its cells bad, empty text is null."""
+def _by_value(
+    texts: pa.StringArray, convert: Callable[[str], Any], kind: pa.DataType
+) -> tuple[pa.Array, Mask]:
+    """Convert every distinct text once; a `ValueError` or `KeyError` makes its cells bad, empty text is null."""
     coded = texts.dictionary_encode()
     distinct = coded.dictionary.to_pylist()
     values, wrong = [], np.zeros(len(distinct) + 1, bool)
     for number, text in enumerate(distinct):
         try:
             values.append(convert(text) if text else None)
-        except (ValueError, OverflowError):
+        except (ValueError, KeyError, OverflowError):
             values.append(None)
             wrong[number] = True
     places = coded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False)
@@ -214,6 +245,7 @@ def _stamp(column: Column, text: str) -> datetime:
             raise ValueError(text)
         return _EPOCH + int(text) * _UNITS[str(column.format)]
     value = datetime.strptime(text, str(column.format))
+    value = value.replace(microsecond=value.microsecond // 1000 * 1000)
     if column.zone is None:
         return value.astimezone(UTC)
     local = value.replace(tzinfo=ZoneInfo(column.zone))

@@ -26,35 +26,27 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from hashlib_interop.delimited_records import (
+    LF,
+    RECORD_LIMIT,
+    Buffer,
+    Dialect,
+    Numbers,
+    Records,
+    Text,
+    records_in,
+)
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Reading
 
-BLOCK = 4 << 20
-RECORD_LIMIT = 1 << 20
-_LF, _CR = 10, 13
+__all__ = ["Dialect", "Rows", "read_rows", "write_rows"]
+
+BLOCK = 8 << 20
 _OPEN_ENDED = "no line end and an empty last field: the file may be cut off here"
-
-Numbers = npt.NDArray[np.int64]
-_Buffer = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a file is delimited. `quote` None: quotes are characters like any other.
-
-    With `spare`, a record may have one more field than the header, if it is empty. `fallback` is the
-    encoding of records that are not UTF-8; None refuses them.
-    """
-
-    delimiter: str = ","
-    quote: str | None = '"'
-    spare: bool = False
-    fallback: str | None = None
 
 
 @dataclass
@@ -63,164 +55,12 @@ class Rows:
 
     columns: list[pa.StringArray]
     lines: Numbers
-    records: _Records
+    records: Records
     numbers: Numbers
 
     def raw(self, row: int) -> bytes:
         """Return a record as it stood."""
         return self.records[int(self.numbers[row])]
-
-
-# Records in a block --------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Records:
-    """The complete records of a block: `data[start:stop]` each, its line end between stop and the next start."""
-
-    text: _Text
-    starts: Numbers
-    stops: Numbers
-    lines: Numbers
-    delimiters: Numbers
-    wrong: dict[int, str]
-    size: int
-    next_line: int
-    quoted: bool
-    first: int = 0
-    open_ended: bool = False
-
-    @property
-    def data(self) -> _Buffer:
-        """The bytes of the block, and what follows its last complete record."""
-        return self.text.data
-
-    def __getitem__(self, row: int) -> bytes:
-        return self.data[self.starts[row] : self.stops[row]].tobytes()
-
-    def refuse(self, rows: Iterable[int], reason: str) -> None:
-        """Mark records as refused; the first reason of each counts."""
-        for row in rows:
-            self.wrong.setdefault(int(row), reason)
-
-    def erase(self, row: int) -> None:
-        self.data[self.starts[row] : self.stops[row]] = _LF
-
-
-class _Text:
-    """The first `size` bytes of a buffer."""
-
-    def __init__(self, buffer: bytearray, size: int) -> None:
-        self.buffer, self.data = buffer, np.frombuffer(buffer, np.uint8, size)
-
-    def where(self, byte: int) -> Numbers:
-        """Return the places of a byte; most blocks hold no CR, quote or NUL, and a search says so fastest."""
-        if self.buffer.find(byte, 0, len(self.data)) < 0:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(self.data == byte)
-
-
-def _line_ends(text: _Text, final: bool) -> Numbers:
-    """Return the place of the last byte of each line end. A CR that ends a block may be half of a CRLF."""
-    data, feeds, returns = text.data, text.where(_LF), text.where(_CR)
-    if not len(returns):
-        return feeds
-    inner = returns[returns < len(data) - 1]
-    alone = inner[data[inner + 1] != _LF]
-    last = returns[len(inner) :] if final else returns[:0]
-    return np.sort(np.concatenate([feeds, alone, last]))
-
-
-class _Quotes:
-    """The quotes of a block that hold: opening and closing in turn. `wrong` are places of the others."""
-
-    def __init__(self, text: _Text, line_ends: Numbers, dialect: Dialect) -> None:
-        self.wrong: list[tuple[int, str]] = []
-        self.swallowing: int | None = None
-        self._data, self._line_ends = text.data, line_ends
-        self._beside = np.zeros(256, bool)
-        self._beside[[_LF, _CR, *f"{dialect.delimiter}{dialect.quote}".encode()]] = True
-        found = text.where(ord(dialect.quote)) if dialect.quote else np.zeros(0, np.int64)
-        self.places = self._checked(found) if len(found) else found
-
-    def _checked(self, quotes: Numbers) -> Numbers:
-        """Go through the quotes in runs; a run ends at a fault, and the next starts on the next line."""
-        kept, at, width = [], 0, len(quotes) + 1 & ~1
-        while at < len(quotes) and self.swallowing is None:
-            run = quotes[at : at + width]
-            fault = self._first_fault(run)
-            if fault is None:
-                kept.append(run)
-                at, width = at + len(run), width * 2
-            else:
-                kept.append(run[: fault & ~1])
-                at, width = self._after(quotes, run, fault), 16
-        return np.concatenate(kept)
-
-    def _first_fault(self, run: Numbers) -> int | None:
-        data, last = self._data, len(self._data) - 1
-        good = np.empty(len(run), bool)
-        good[0::2] = self._beside[data[run[0::2] - 1]] | (run[0::2] == 0)
-        good[1::2] = self._beside[data[np.minimum(run[1::2] + 1, last)]] | (run[1::2] == last)
-        return None if good.all() else int(np.argmin(good))
-
-    def _after(self, quotes: Numbers, run: Numbers, fault: int) -> int:
-        """Note the fault; return the number of the first quote on the line after it."""
-        place, first = int(run[fault]), int(run[fault & ~1])
-        ends = self._line_ends
-        if np.searchsorted(ends, first) != np.searchsorted(ends, place):
-            self.swallowing = first
-        reason = "text after a closing quote" if fault & 1 else "a quote inside a field that is not quoted"
-        self.wrong.append((place, reason))
-        following = int(np.searchsorted(ends, place))
-        return len(quotes) if following == len(ends) else int(np.searchsorted(quotes, ends[following]))
-
-    def outside(self, places: Numbers) -> Numbers:
-        """Return those of the places that are in no quotes."""
-        if not len(self.places):
-            return places
-        return places[np.searchsorted(self.places, places) & 1 == 0]
-
-
-def _records(text: _Text, line: int, dialect: Dialect, final: bool, reading: Reading) -> _Records:
-    """Find the complete records at the start of a text, which begins on `line`."""
-    data, line_ends = text.data, _line_ends(text, final)
-    quotes = _Quotes(text, line_ends, dialect)
-
-    def line_of(place: int) -> int:
-        return line + int(np.searchsorted(line_ends, place))
-
-    unclosed = int(quotes.places[-1]) if len(quotes.places) & 1 else None
-    ends = quotes.outside(line_ends)
-    size = int(ends[-1]) + 1 if len(ends) else 0
-    if quotes.swallowing is not None:
-        raise reading.malformed("a quote opens here that is not closed rightly", line_of(quotes.swallowing))
-    if unclosed is not None and (final or len(data) - size > RECORD_LIMIT):
-        raise reading.malformed("a quote opens here and is never closed", line_of(unclosed))
-    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
-    after = np.searchsorted(line_ends, ends) + 1
-    lines = line + np.concatenate([[0], after[:-1]])[: len(ends)]
-    _check_sizes(ends + 1 - starts, lines, len(data) - size, line + (int(after[-1]) if len(ends) else 0), reading)
-    wrong = {int(np.searchsorted(ends, place)): reason for place, reason in reversed(quotes.wrong)}
-    return _Records(
-        text=text,
-        starts=starts,
-        stops=ends - ((data[ends] == _LF) & (data[ends - 1] == _CR) & (ends > starts)),
-        lines=lines,
-        delimiters=quotes.outside(text.where(ord(dialect.delimiter))),
-        quoted=len(quotes.places) > 0,
-        wrong={row: reason for row, reason in wrong.items() if row < len(ends)},
-        size=size,
-        next_line=line + (int(after[-1]) if len(ends) else 0),
-    )
-
-
-def _check_sizes(sizes: Numbers, lines: Numbers, rest: int, rest_line: int, reading: Reading) -> None:
-    """Refuse the file where a record, or what is left of the block, is over the limit."""
-    too_long = np.flatnonzero(sizes > RECORD_LIMIT)
-    if len(too_long) or rest > RECORD_LIMIT:
-        place = int(lines[too_long[0]]) if len(too_long) else rest_line
-        raise reading.malformed(f"a record of more than {RECORD_LIMIT:,} bytes", place)
 
 
 # Blocks of a stream --------------------------------------------------------------------------------------
@@ -242,7 +82,7 @@ def read_rows(
     return list(names), _rows(blocks, len(names), dialect, reading)
 
 
-def _blocks(stream: BinaryIO, reading: Reading, dialect: Dialect) -> Iterator[_Records]:
+def _blocks(stream: BinaryIO, reading: Reading, dialect: Dialect) -> Iterator[Records]:
     """Yield block after block in one buffer: what is taken from a block has to be copied before the next."""
     buffer, held, line, final = bytearray(BLOCK + RECORD_LIMIT + 1), 0, 1, False
     while not final:
@@ -250,10 +90,10 @@ def _blocks(stream: BinaryIO, reading: Reading, dialect: Dialect) -> Iterator[_R
         final = size == held
         open_ended = final and size > 0 and buffer[size - 1] not in b"\r\n"
         if open_ended:
-            buffer[size] = _LF
+            buffer[size] = LF
             reading.fact("last line", "has no line end")
-        whole = _Text(buffer, size + open_ended)
-        complete = _records(whole, line, dialect, final, reading)
+        whole = Text(buffer, size + open_ended)
+        complete = records_in(whole, line, dialect, final, reading)
         found = _decoded(complete, line, dialect, reading)
         found.open_ended, line = open_ended, found.next_line
         if len(found.starts):
@@ -270,7 +110,7 @@ def _filled(stream: BinaryIO, buffer: bytearray, held: int) -> int:
     return held
 
 
-def _decoded(found: _Records, line: int, dialect: Dialect, reading: Reading) -> _Records:
+def _decoded(found: Records, line: int, dialect: Dialect, reading: Reading) -> Records:
     """Refuse the records that are not UTF-8, or read them in the fallback encoding and count them."""
     bad = _not_utf8(found)
     if not bad:
@@ -287,10 +127,10 @@ def _decoded(found: _Records, line: int, dialect: Dialect, reading: Reading) -> 
     data = bytearray(b"".join(pieces))
     name = f"records in {dialect.fallback}"
     reading.fact(name, int(reading.facts.get(name, 0)) + len(bad))
-    return _records(_Text(data, len(data)), line, dialect, True, reading)
+    return records_in(Text(data, len(data)), line, dialect, True, reading)
 
 
-def _not_utf8(found: _Records) -> list[int]:
+def _not_utf8(found: Records) -> list[int]:
     """Return the records that are not UTF-8; one look at the block where all is well."""
     text = found.data[: found.size]
     if not len(text) or text.max() < 0x80 or _is_utf8(text):
@@ -308,9 +148,9 @@ def _is_utf8(text: Any) -> bool:
     return True
 
 
-def _header(block: _Records | None, dialect: Dialect, reading: Reading) -> list[str]:
+def _header(block: Records | None, dialect: Dialect, reading: Reading) -> list[str]:
     """Return the names in the first record that is not empty, and step over it."""
-    filled = np.flatnonzero(block.stops > block.starts) if block else []
+    filled: Sequence[int] = np.flatnonzero(block.stops > block.starts).tolist() if block else []
     if block is None or not len(filled):
         raise reading.malformed("no header: the file is empty", 1)
     row = int(filled[0])
@@ -330,7 +170,7 @@ def _header(block: _Records | None, dialect: Dialect, reading: Reading) -> list[
 # Rows ----------------------------------------------------------------------------------------------------
 
 
-def _rows(blocks: Iterable[_Records], width: int, dialect: Dialect, reading: Reading) -> Iterator[Rows]:
+def _rows(blocks: Iterable[Records], width: int, dialect: Dialect, reading: Reading) -> Iterator[Rows]:
     for block in blocks:
         good = _checked_rows(block, width, dialect, reading)
         for at in range(0, len(good), reading.batch_rows):
@@ -343,21 +183,23 @@ def _rows(blocks: Iterable[_Records], width: int, dialect: Dialect, reading: Rea
             yield Rows(columns, block.lines[numbers], block, numbers)
 
 
-def _checked_rows(block: _Records, width: int, dialect: Dialect, reading: Reading) -> Numbers:
+def _checked_rows(block: Records, width: int, dialect: Dialect, reading: Reading) -> Numbers:
     """Return the numbers of the records that have `width` fields; refuse and erase the others."""
-    counts = np.searchsorted(block.delimiters, block.stops) - np.searchsorted(block.delimiters, block.starts) + 1
+    counts = (
+        np.searchsorted(block.delimiters, block.stops) - np.searchsorted(block.delimiters, block.starts) + 1
+    )
     empty = block.stops == block.starts
     ends_empty = ~empty & (block.data[block.stops - 1] == ord(dialect.delimiter))
     if dialect.spare:
         spare = ends_empty & (counts == width + 1)
         counts[spare] = width
         block.stops = block.stops - spare
-        block.data[block.stops[spare]] = _LF
+        block.data[block.stops[spare]] = LF
         ends_empty &= ~spare
     if block.open_ended and ends_empty[-1]:
         block.refuse([len(counts) - 1], _OPEN_ENDED)
     _refuse_nul(block)
-    for row in np.flatnonzero((counts != width) & ~empty):
+    for row in np.flatnonzero((counts != width) & ~empty).tolist():
         block.refuse([row], f"{counts[row]} fields, expected {width}")
     reading.drop("empty line", int(empty[block.first :].sum()))
     good = ~empty
@@ -369,13 +211,13 @@ def _checked_rows(block: _Records, width: int, dialect: Dialect, reading: Readin
     return np.flatnonzero(good)
 
 
-def _refuse_nul(block: _Records) -> None:
+def _refuse_nul(block: Records) -> None:
     places = block.text.where(0)
     rows = np.searchsorted(block.starts, places[places < block.size], "right") - 1
     block.refuse(rows, "a NUL byte")
 
 
-def _split(text: _Buffer, width: int, dialect: Dialect, quoted: bool) -> list[pa.StringArray]:
+def _split(text: Buffer, width: int, dialect: Dialect, quoted: bool) -> list[pa.StringArray]:
     """Split checked records into text columns; nothing is null, nothing is stripped."""
     names = [str(number) for number in range(width)]
     table = pyarrow.csv.read_csv(
@@ -388,10 +230,15 @@ def _split(text: _Buffer, width: int, dialect: Dialect, quoted: bool) -> list[pa
             ignore_empty_lines=True,
         ),
         convert_options=pyarrow.csv.ConvertOptions(
-            check_utf8=False, column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
+            check_utf8=False,
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[],
+            strings_can_be_null=False,
         ),
     )
-    return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+    return [
+        column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns
+    ]
 
 
 # Writing -------------------------------------------------------------------------------------------------

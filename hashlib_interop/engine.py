@@ -56,7 +56,7 @@ def engine(
         if threads:
             config["threads"] = threads
         try:
-            connection = duckdb.connect(str(private / "merge.duckdb"), config=config)
+            connection = duckdb.connect(":memory:", config=config)
         except duckdb.Error as error:
             raise BadPolicy(f"the engine does not start: {shown(error, 200)}") from None
         try:

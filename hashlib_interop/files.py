@@ -118,12 +118,11 @@ class _Counted(io.RawIOBase):
         return self._raw.tell()
 
     def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
-        self.taken += len(data)
+        count: int = cast(io.BufferedReader, self._raw).readinto(buffer)
+        self.taken += count
         if self._progress:
             self._progress(self._source.name, self.taken, self._source.size)
-        return len(data)
+        return count
 
 
 class _Capped(io.RawIOBase):

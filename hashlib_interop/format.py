@@ -90,11 +90,15 @@ class Reading:
 
 @dataclass
 class Writing:
-    """One file being written: options, the imports behind the entries, and the facts for a header."""
+    """One file being written: options, the imports behind the entries, and the facts for a header.
+
+    `memory` is where `refuses` keeps what it has to know of the batches before.
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 Carry = Callable[[pa.RecordBatch, Writing], pa.Array]

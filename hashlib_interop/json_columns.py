@@ -1,124 +1,181 @@
-"""Flat JSON objects as columns of tokens, and tokens as values; exact, and without a Python object a record.
+"""Flat JSON objects as columns of tokens, and tokens as values; without a Python object a record.
 
-A *token* is the JSON text of one value (`"ABC"`, `12`, `true`); absent and `null` are both null. DuckDB's
-JSON reader passes NaN, a comma before a closing bracket and repeated keys. Frames mark the second;
-the first shows in the token; the third, and keys that were not asked for, show in the number of strings:
-every key is a string and every value at most one, so a record whose strings are all accounted for by
-the tokens found holds these keys, each once, and no other.
+A *token* is the JSON text of one value (`"ABC"`, `12`, `true`); absent and `null` are both null.
+`flat_tokens` takes only records in the plain form that it can prove sound: known keys, each once, strings
+without escapes or control characters, whole numbers, `true`, `false`, `null`, and nothing else between
+them but what JSON wants there. Every other record is left to `strict_json`, which decides.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hashlib_interop.columns import Mask, mask_of
-from hashlib_interop.json_records import Frames
+from hashlib_interop.columns import Bytes, Mask, mask_of
+from hashlib_interop.json_records import SPACE, Frames, Places
 from hashlib_interop.model import STAMP
 
 Tokens = dict[str, pa.StringArray]
 
-_UNSOUND = (pa.ArrowInvalid, duckdb.Error)
+_BARE = r"^(-?(0|[1-9][0-9]{0,18})|true|false|null)$"
+_BLANKS = 64
 
 
-class FlatObjects:
-    """Reads the flat records of frames, for a table of known keys. Holds one engine with one thread.
+def flat_tokens(frames: Frames, known: tuple[str, ...]) -> tuple[Tokens, Mask]:
+    """Return the tokens of the records taken, by key, and which they are."""
+    rows = frames.flat & (frames.strings > 0) & _clean(frames)
+    quotes = frames.quotes if rows.all() else frames.quotes[np.repeat(rows, 2 * frames.strings)]
+    if not len(quotes):
+        return {}, rows & False
+    members = _Members(frames, rows, quotes)
+    names = pc.take(_between(frames.data, quotes), pa.array(2 * members.keys), boundscheck=False)
+    key = pc.index_in(names, pa.array([f'"{name}'.encode() for name in known])).fill_null(-1).to_numpy()
+    members.refuse(key < 0)
+    values = _between(frames.data, np.stack([members.starts, members.ends], axis=1).ravel())
+    absent = members.bare_tokens(values)
+    places = np.full((len(known), len(members.strings)), -1, np.int32)
+    places[key, members.row] = np.arange(len(key))
+    members.sound &= (places >= 0).sum(axis=0) == np.bincount(members.row, minlength=len(members.strings))
+    rows[rows] = members.sound
+    taken = places[:, members.sound]
+    taken[absent[taken] & (taken >= 0)] = -1
+    found = {name: _taken(values, at) for name, at in zip(known, taken, strict=True) if (at >= 0).any()}
+    return found, rows
 
-    Only keys that were met so far are asked for: their number is most of the cost.
+
+def _between(data: Bytes, offsets: Places) -> pa.BinaryArray:
+    """Return the bytes between each two offsets of a block, without copying."""
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets, np.int32)), pa.py_buffer(data)]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, buffers)
+
+
+def _taken(values: pa.BinaryArray, at: npt.NDArray[np.int32]) -> pa.StringArray:
+    """Return the values of one key as text (known to be UTF-8), null where `at` is -1."""
+    missing = at < 0
+    picked = pa.array(2 * at, mask=missing) if missing.any() else pa.array(2 * at)
+    found = pc.take(values, picked, boundscheck=False)
+    return pa.StringArray.from_buffers(len(found), *_buffers(found), found.null_count)
+
+
+def _buffers(found: pa.BinaryArray) -> tuple[Any, Any, Any]:
+    valid, offsets, data = found.buffers()
+    return offsets, data if data is not None else pa.py_buffer(b""), valid
+
+
+def _clean(frames: Frames) -> Mask:
+    """Tell which records are UTF-8 without control characters in strings."""
+    clean = np.ones(len(frames), bool)
+    start, end = int(frames.starts[0]), int(frames.stops[-1])
+    at = start + np.flatnonzero(frames.data[start:end] < 0x20)
+    inside = at[np.searchsorted(frames.quotes, at) % 2 == 1]
+    clean[np.searchsorted(frames.starts, inside, "right") - 1] = False
+    try:
+        frames.texts.cast(pa.string())
+    except pa.ArrowInvalid:
+        clean &= [_is_utf8(text) for text in frames.texts.to_pylist()]
+    return clean
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Members:
+    """The members of flat records: `keys` (indices of strings), their `row`, where their values stand.
+
+    `sound` tells which rows are proved: between `{` and `}`, nothing but keys with a colon right after
+    them, at most one space, a value, and one comma between members, with blanks on either hand of it.
     """
 
-    def __init__(self, known: Collection[str]) -> None:
-        self._known, self._names = frozenset(known), list[str]()
-        self._engine = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
+    def __init__(self, frames: Frames, rows: Mask, quotes: Places) -> None:
+        self.data, self.strings = frames.data, frames.strings[rows]
+        self.sound = np.ones(len(self.strings), bool)
+        opens, closes = quotes[0::2], quotes[1::2]
+        of_row = np.repeat(np.arange(len(self.strings)), self.strings)
+        is_key = self.data[closes + 1] == ord(":")
+        is_key[np.cumsum(self.strings) - self.strings] = True
+        self.keys = np.flatnonzero(is_key)
+        self.row = of_row[self.keys]
+        self.starts = closes[self.keys] + 2
+        self.starts += self.data[self.starts] == ord(" ")
+        self.text = self.data[self.starts] == ord('"')
+        self.refuse(self.data[closes[self.keys] + 1] != ord(":"))
+        self._check_strings(is_key, of_row)
+        self._find_ends(opens, closes, frames.starts[rows], frames.stops[rows])
 
-    def read(self, frames: Frames) -> tuple[Tokens, Mask]:
-        """Return the tokens of the records read, and which they are: flat, sound, of known keys, each once."""
-        rows = frames.flat.copy()
-        try:
-            tokens, whole = self._read(_picked(frames.texts, rows), frames.strings[rows])
-        except _UNSOUND:
-            rows[rows] = [self._is_sound(text) for text in _picked(frames.texts, rows).to_pylist()]
-            tokens, whole = self._read(_picked(frames.texts, rows), frames.strings[rows])
-        rows[rows] = whole
-        return {name: _picked(column, whole) for name, column in tokens.items()}, rows
+    def refuse(self, bad: Mask) -> None:
+        """Leave the rows of these members to others."""
+        if bad.any():
+            self.sound[self.row[bad]] = False
 
-    def _is_sound(self, text: bytes) -> bool:
-        try:
-            self._query("json_keys(j)", pa.array([text]).cast(pa.string()))
-        except _UNSOUND:
-            return False
-        return True
+    def _check_strings(self, is_key: Mask, of_row: npt.NDArray[np.int64]) -> None:
+        """Demand that every string is a key, or else the value of the key before it."""
+        claimed = np.zeros(len(is_key) + 1, bool)
+        claimed[self.keys[self.text] + 1] = True
+        wrong = claimed[:-1] == is_key
+        if wrong.any():
+            self.sound[of_row[wrong]] = False
 
-    def _read(self, texts: pa.BinaryArray, strings: npt.NDArray[np.int32]) -> tuple[Tokens, Mask]:
-        sound = texts.cast(pa.string())
-        while True:
-            tokens = self._tokens(sound)
-            whole = strings == _strings_of(tokens, len(sound))
-            if whole.all():
-                return tokens, whole
-            in_doubt = ~whole
-            whole[in_doubt], names = self._judged(_picked(sound, in_doubt))
-            met = sorted({*self._names, *names})
-            if met == self._names:
-                return tokens, whole
-            self._names = met
+    def _find_ends(self, opens: Places, closes: Places, starts: Places, stops: Places) -> None:
+        last = np.ones(len(self.keys), bool)
+        last[:-1] = self.row[1:] != self.row[:-1]
+        before = np.empty(len(self.keys), np.int32)
+        before[:-1] = opens[self.keys[1:]] - 1
+        before[last] = stops[self.row[last]] - 1
+        before = self._without_blanks(before)
+        first = np.concatenate([[True], last[:-1]])
+        self.refuse((self.data[before] == ord(",")) == last)
+        self.ends = before + last
+        value_closes = closes[np.minimum(self.keys + 1, len(closes) - 1)]
+        self.ends = np.where(self.text, value_closes + 1, self.ends).astype(np.int32)
+        self.refuse(self._without_blanks((before - ~last).astype(np.int32)) + 1 != self.ends)
+        heads = self._without_blanks((opens[self.keys[first]] - 1).astype(np.int32))
+        self.sound &= heads == starts
+        self.ends = np.maximum(self.ends, self.starts)
 
-    def _tokens(self, texts: pa.StringArray) -> Tokens:
-        if not self._names or not len(texts):
-            return {}
-        spec = json.dumps(dict.fromkeys(self._names, "JSON"))
-        struct = self._query(f"from_json(j, '{spec}')", texts)
-        return dict(zip(self._names, (_storage(part) for part in struct.flatten()), strict=True))
+    def _without_blanks(self, at: Places) -> Places:
+        """Step back over blanks, but not over more than are worth a look here."""
+        for _ in range(_BLANKS):
+            blank = SPACE[self.data[at]]
+            if not blank.any():
+                break
+            at = at - blank
+        return at.astype(np.int32)
 
-    def _judged(self, texts: pa.StringArray) -> tuple[Mask, set[str]]:
-        """Tell which records hold nothing but known keys, each once, and which keys these are.
-
-        Keys are joined by line feeds; a key with a line feed in it shows in the number of keys.
-        """
-        shapes = self._query("{'keys': array_to_string(json_keys(j), chr(10)), 'count': len(json_keys(j))}", texts)
-        keys, counts = (_storage(part) for part in shapes.flatten())
-        distinct = keys.dictionary_encode()
-        split = [text.split("\n") for text in distinct.dictionary.to_pylist()]
-        fine = [self._known.issuperset(names) and len(set(names)) == len(names) for names in split]
-        expected = np.array([len(names) if good else -1 for names, good in zip(split, fine, strict=True)])
-        whole = expected[distinct.indices.to_numpy()] == counts.to_numpy()
-        return whole, {name for names, good in zip(split, fine, strict=True) if good for name in names}
-
-    def _query(self, expression: str, texts: pa.StringArray) -> pa.Array:
-        """Return an expression over `j` for each text, in their order (which is checked)."""
-        table = pa.table({"i": np.arange(len(texts)), "j": texts})
-        self._engine.register("records", table)
-        found = self._engine.sql(f"select i, {expression} as found from records").to_arrow_table()
-        self._engine.unregister("records")
-        if not np.array_equal(found["i"].to_numpy(), np.arange(len(texts))):  # pragma: no cover
-            raise AssertionError("the engine changed the order of records")
-        column = found["found"].combine_chunks()
-        return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    def bare_tokens(self, values: pa.BinaryArray) -> Mask:
+        """Refuse what is neither a string nor a plain number, flag or null; tell which members are null."""
+        at = np.flatnonzero(~self.text)
+        tokens = pc.take(values, pa.array(2 * at), boundscheck=False)
+        good = mask_of(pc.match_substring_regex(tokens, _BARE))
+        self.refuse(_spread(len(self.keys), at[~good]))
+        return _spread(len(self.keys), at[mask_of(pc.equal(tokens, b"null"))])
 
 
-def _picked(column: pa.Array, rows: Mask) -> pa.Array:
-    return column if rows.all() else column.filter(pa.array(rows))
+def _spread(count: int, at: npt.NDArray[np.int64]) -> Mask:
+    mask = np.zeros(count, bool)
+    mask[at] = True
+    return mask
 
 
-def _storage(column: pa.Array) -> pa.Array:
-    return column.storage if isinstance(column, pa.ExtensionArray) else column
-
-
-def _strings_of(tokens: Tokens, count: int) -> npt.NDArray[np.int64]:
-    """Return how many strings the keys and values found account for, by row."""
-    found = np.zeros(count, np.int64)
-    for column in tokens.values():
-        found += mask_of(column.is_valid())
-        found += is_text(column)
-    return found
+def _first_bytes(tokens: pa.StringArray) -> npt.NDArray[np.uint8]:
+    """Return the first byte of every token, 0 for null."""
+    if tokens.null_count == len(tokens):
+        return np.zeros(len(tokens), np.uint8)
+    offsets = np.frombuffer(tokens.buffers()[1], np.int32)[tokens.offset : tokens.offset + len(tokens)]
+    data = np.frombuffer(tokens.buffers()[2], np.uint8)
+    first = data[np.minimum(offsets, len(data) - 1)]
+    return np.where(mask_of(tokens.is_valid()), first, np.uint8(0)) if tokens.null_count else first
 
 
 # Tokens as values ----------------------------------------------------------------------------------------
@@ -132,12 +189,7 @@ def token_columns(rows: list[dict[str, str]]) -> Tokens:
 
 def is_text(tokens: pa.StringArray) -> Mask:
     """Tell which tokens are JSON strings."""
-    if tokens.null_count == len(tokens):
-        return np.zeros(len(tokens), bool)
-    offsets = np.frombuffer(tokens.buffers()[1], np.int32)[tokens.offset : tokens.offset + len(tokens) + 1]
-    data = np.frombuffer(tokens.buffers()[2], np.uint8)
-    held = offsets[1:] > offsets[:-1]
-    return np.asarray(held & (data[np.minimum(offsets[:-1], len(data) - 1)] == ord('"')), bool)
+    return np.asarray(_first_bytes(tokens) == ord('"'), bool)
 
 
 def texts_of(tokens: pa.StringArray) -> tuple[pa.StringArray, Mask]:

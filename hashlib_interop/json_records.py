@@ -32,12 +32,11 @@ ENVELOPE = 1 << 20
 MARKS = 1 << 20
 BLOCK = 4 << 20
 _SLICE = 1 << 18
-_BLANKS = 64
 
 Places = npt.NDArray[np.int32]
 
-_SPACE = np.zeros(256, bool)
-_SPACE[list(b" \t\n\r")] = True
+SPACE = np.zeros(256, bool)
+SPACE[list(b" \t\n\r")] = True
 
 
 # One block -----------------------------------------------------------------------------------------------
@@ -48,11 +47,14 @@ class _Scan:
     """The brackets of a block that stand outside strings, in order.
 
     `place` byte offset, `opens`, `depth` after it, `quotes` number of quotes before it, `mark` its index
-    in `marks`: the offsets of all brackets, quotes and backslashes.
+    in `marks`: the offsets of all brackets, quotes and backslashes. `quoted` and `slashes` are the offsets
+    of the quotes that begin or end a string, and of backslashes.
     """
 
     data: Bytes
     marks: Places
+    quoted: Places
+    slashes: Places
     place: Places
     opens: Mask
     depth: Places
@@ -74,7 +76,8 @@ def _scan(buffer: bytearray, depth: int) -> _Scan:
     mark = np.flatnonzero(((kind == ord("{")) | (kind == ord("}"))) & ((quotes & 1) == 0))
     opens = kind[mark] == ord("{")
     steps = np.where(opens, np.int32(1), np.int32(-1))
-    return _Scan(data, marks, marks[mark], opens, depth + np.cumsum(steps, dtype=np.int32), quotes[mark], mark)
+    depths = depth + np.cumsum(steps, dtype=np.int32)
+    return _Scan(data, marks, marks[quote], marks[slash], marks[mark], opens, depths, quotes[mark], mark)
 
 
 def _marks(data: Bytes, start: int) -> Places:
@@ -96,20 +99,26 @@ def _escaped(marks: Places, slash: Mask) -> npt.NDArray[np.int64]:
     order = np.arange(len(at))
     odd = (order - np.maximum.accumulate(np.where(first, order, 0))) % 2 == 0
     after = np.minimum(at + 1, len(marks) - 1)
-    return after[odd & (marks[after] == place + 1)]
+    return np.asarray(after[odd & (marks[after] == place + 1)], np.int64)
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Consecutive records. `texts` each the bytes of one object and blanks after it, `first` the number of
-    the first, from 1. `flat`: holds no object or array, and no comma before its closing bracket.
-    `strings`: how many strings it holds, keys included. `inner`: elements of an inner array.
+    """Consecutive records of one block, `data`; they stand from `starts` to `stops`, their brackets.
+
+    `texts` each the bytes of one object and blanks after it, `first` the number of the first, from 1.
+    `flat`: holds no object, array or backslash. `strings`: how many strings it holds, keys included;
+    `quotes` the offsets of their quotes, of all records. `inner`: elements of an inner array.
     """
 
+    data: Bytes
+    starts: Places
+    stops: Places
     texts: pa.BinaryArray
     first: int
     flat: Mask
     strings: Places
+    quotes: Places
     inner: bool
 
     def __len__(self) -> int:
@@ -275,9 +284,12 @@ class ArrayRecords:
         if (scan.data[starts] != ord("{")).any() or (scan.data[stops] != ord("}")).any():
             raise self._unframed("something other than an object stands among the records")
         self._check_gaps(np.concatenate([[self._cursor], stops[:-1] + 1]), starts, fresh)
-        flat = (closing == opening + 1) & ~self._after_comma(stops)
+        slashes = np.searchsorted(scan.slashes, starts) != np.searchsorted(scan.slashes, stops)
+        flat = (closing == opening + 1) & ~slashes
+        quotes = scan.quoted[scan.quotes[opening[0]] : scan.quotes[closing[-1]]]
         strings = (scan.quotes[closing] - scan.quotes[opening]) // 2
-        frames = Frames(self._texts(starts, int(stops[-1]) + 1), self.count + 1, flat, strings, depth > 2)
+        texts = self._texts(starts, int(stops[-1]) + 1)
+        frames = Frames(scan.data, starts, stops, texts, self.count + 1, flat, strings, quotes, depth > 2)
         self.count += len(frames)
         self._move(int(closing[-1]), depth)
         return frames
@@ -297,20 +309,9 @@ class ArrayRecords:
         commas = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[comma], minlength=len(lengths))
         wanted = np.ones(len(lengths), np.int64)
         wanted[0] = not fresh
-        if not (comma | _SPACE[chars]).all() or (commas != wanted).any():
+        if not (comma | SPACE[chars]).all() or (commas != wanted).any():
             raise self._unframed("the records are not parted by one comma each")
         self._scan.data[at] = ord(" ")
-
-    def _after_comma(self, stops: Places) -> Mask:
-        """Tell which closing brackets follow a comma, or more blanks than are worth a look here."""
-        data, before = self._scan.data, stops - 1
-        for _ in range(_BLANKS):
-            blank = _SPACE[data[before]]
-            if not blank.any():
-                break
-            before = before - blank
-        chars = data[before]
-        return np.asarray((chars == ord(",")) | _SPACE[chars], bool)
 
     def _outer(self, bracket: int, fresh: bool) -> Iterator[Frames]:
         """Frame the records of an inner array, then read the rest of the element that holds it."""

@@ -8,7 +8,8 @@ survives its cells.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping as AnyMapping
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping as AnyMapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from hashlib_interop.columns import (
     Mask,
     constant,
     fingerprinted,
+    lengths_of,
     list_of,
     mask_of,
     rows_without,
@@ -52,15 +54,11 @@ class _Part(NamedTuple):
 # Reader --------------------------------------------------------------------------------------------------
 
 
-def read_mapped(
-    stream: BinaryIO, reading: Reading, owner: str, choose: Callable[[list[str]], Mapping], start: Mapping
-) -> Iterator[Columns]:
-    """Yield the rows of a file. `choose` is given the names in the header; `start` says how to find them.
-
-    `owner` is the name of the format in `extra`.
-    """
-    names, parts = read_rows(stream, reading, start.dialect, None if start.header else list(start.columns))
-    mapping = choose(names)
+def read_mapped(stream: BinaryIO, reading: Reading, owner: str, mapping: Mapping) -> Iterator[Columns]:
+    """Yield the rows of a file. `owner` is the name of the format in `extra`."""
+    names, parts = read_rows(
+        stream, reading, mapping.dialect, None if mapping.header else list(mapping.columns)
+    )
     reading.delivery = reading.delivery or mapping.delivery
     plan = _plan(names, mapping, reading)
     for rows in parts:
@@ -83,15 +81,20 @@ def _plan(names: list[str], mapping: Mapping, reading: Reading) -> list[tuple[st
     return [known.get(name.casefold(), (name, other)) for name in names]
 
 
-def _entries(rows: Rows, plan: list[tuple[str, Column]], mapping: Mapping, owner: str, reading: Reading) -> Columns:
-    parts, bad, faults = [], np.zeros(len(rows.lines), bool), []
+def _entries(
+    rows: Rows, plan: list[tuple[str, Column]], mapping: Mapping, owner: str, reading: Reading
+) -> Columns:
+    parts, bad = [], np.zeros(len(rows.lines), bool)
+    faults: list[tuple[int, str | None, str, str | None]] = []
     for (name, column), texts in zip(plan, rows.columns, strict=True):
         if column.field == "drop":
             reading.drop(name or "unnamed column", int(pc.sum(pc.not_equal(texts, "")).as_py() or 0))
             continue
         plain = _without_apostrophe(texts) if _safe(reading.options) and column.field in _FREE_TEXT else texts
         values, wrong = read_cells(column, plain)
-        faults += [(int(row), name, reason(column), texts[int(row)].as_py()) for row in np.flatnonzero(wrong & ~bad)]
+        faults += [
+            (int(row), name, reason(column), texts[int(row)].as_py()) for row in np.flatnonzero(wrong & ~bad)
+        ]
         bad |= wrong
         parts.append(_Part(name, column, values))
     columns = assembled(parts, mapping, owner, len(rows.lines))
@@ -103,8 +106,10 @@ def _entries(rows: Rows, plan: list[tuple[str, Column]], mapping: Mapping, owner
 
 
 def _nameless(columns: Columns) -> Mask:
-    held = [mask_of(columns[name].is_valid()) for name in ("ref", *ALGORITHMS) if name in columns]
-    return ~np.logical_or.reduce(held)
+    held = np.zeros(len(next(iter(columns.values()))), bool)
+    for name in ("ref", *ALGORITHMS):
+        held |= mask_of(columns[name].is_valid()) if name in columns else False
+    return ~held
 
 
 # Putting together ----------------------------------------------------------------------------------------
@@ -148,7 +153,8 @@ def _classifications(codes: list[tuple[str, pa.ListArray]], mapping: Mapping, co
     row = np.concatenate(rows)
     order = np.lexsort((which, row))
     pairs = pa.StructArray.from_arrays(
-        [pa.array(schemes, pa.string()).take(pa.array(which)), pa.concat_arrays(texts)], fields=list(CLASSIFICATION)
+        [pa.array(schemes, pa.string()).take(pa.array(which)), pa.concat_arrays(texts)],
+        fields=list(CLASSIFICATION),
     )
     return list_of(pairs.take(pa.array(order)), np.bincount(row, minlength=count))
 
@@ -157,20 +163,22 @@ def _extra(columns: dict[str, pa.StringArray], owner: str) -> pa.StringArray:
     """Return text columns as canonical JSON `{owner: {name: text}}`; null where all are."""
     members = []
     for name in sorted(columns):
-        opening = f"{canonical_json(name)}:\""
-        texts = _escaped(columns[name])
-        members.append(pc.binary_join_element_wise(pa.scalar(opening), texts, pa.scalar('"'), pa.scalar("")))
-    inner = pc.binary_join_element_wise(*members, pa.scalar(","), null_handling="skip")
-    opening = f"{{{canonical_json(owner)}:{{"
-    whole = pc.binary_join_element_wise(pa.scalar(opening), inner, pa.scalar("}}"), pa.scalar(""))
-    return pc.if_else(pc.equal(inner, ""), _NO_TEXT, whole)
+        start, texts = pa.scalar(f'{canonical_json(name)}:"'), _escaped(columns[name])
+        member = pc.binary_join_element_wise(start, texts, pa.scalar('",'), pa.scalar(""))
+        members.append(member.fill_null("") if member.null_count else member)
+    # No `null_handling="skip"`: pyarrow 26 leaves a row out where all members are null.
+    inner = pc.utf8_rtrim(pc.binary_join_element_wise(*members, pa.scalar("")), ",")
+    start = pa.scalar(f"{{{canonical_json(owner)}:{{")
+    whole = pc.binary_join_element_wise(start, inner, pa.scalar("}}"), pa.scalar(""))
+    return whole if lengths_of(inner).all() else pc.if_else(pc.equal(inner, ""), _NO_TEXT, whole)
 
 
 def _escaped(texts: pa.StringArray) -> pa.StringArray:
     """Escape what JSON must; only the texts that hold such characters are looked at one by one."""
-    special = mask_of(pc.match_substring_regex(texts, '["\\\\\\x00-\\x1f]'))
-    if not special.any():
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    if not ((data < 0x20) | (data == ord('"')) | (data == ord("\\"))).any():
         return texts
+    special = mask_of(pc.match_substring_regex(texts, '["\\\\\\x00-\\x1f]'))
     found = texts.filter(pa.array(special)).to_pylist()
     mended = pa.array([canonical_json(text)[1:-1] for text in found], pa.string())
     return pc.replace_with_mask(texts, pa.array(special), mended)
@@ -179,7 +187,9 @@ def _escaped(texts: pa.StringArray) -> pa.StringArray:
 # Taking apart --------------------------------------------------------------------------------------------
 
 
-def surviving(batch: pa.RecordBatch, mapping: Mapping, owner: str, fields: Iterable[str] | None = None) -> list[_Part]:
+def surviving(
+    batch: pa.RecordBatch, mapping: Mapping, owner: str, fields: Iterable[str] | None = None
+) -> list[_Part]:
     """Return what comes back of a batch, as the typed columns of the mapping (those of `fields`)."""
     wanted = None if fields is None else set(fields)
     forbidden = "\\x00" if mapping.quote else f"[\\x00\\r\\n\\x{ord(mapping.delimiter):02x}]"
@@ -282,7 +292,11 @@ def carries(fields: Iterable[str], owner: str, mapping_of: MappingOf) -> dict[st
             sources = {"fingerprints": KINDS, "classifications": ("classification",)}.get(field, (field,))
             parts = surviving(batch, mapping, owner, sources)
             found = assembled(parts, mapping, owner, batch.num_rows).get(field)
-            return pa.nulls(batch.num_rows, ENTRY_SCHEMA.field(field).type) if found is None else _cast(found, field)
+            return (
+                pa.nulls(batch.num_rows, ENTRY_SCHEMA.field(field).type)
+                if found is None
+                else _cast(found, field)
+            )
 
         return carry
 
@@ -303,24 +317,38 @@ def _refs(batch: pa.RecordBatch, mapping: Mapping, owner: str) -> pa.StringArray
     if not own:
         return derived
     was_derived = pc.equal(batch.column("ref"), strongest_refs({n: batch.column(n) for n in names}, count))
-    return pc.coalesce(pc.if_else(was_derived.fill_null(False), derived, own[0].values), own[0].values, derived)
+    return pc.coalesce(
+        pc.if_else(was_derived.fill_null(False), derived, own[0].values), own[0].values, derived
+    )
 
 
-def refusals(owner: str, mapping_of: MappingOf) -> Callable[[pa.RecordBatch, Writing], list[tuple[str, Mask]]]:
+def refusals(
+    owner: str, mapping_of: MappingOf
+) -> Callable[[pa.RecordBatch, Writing], list[tuple[str, Mask]]]:
     """Return the rule which rows cannot be written: with no name, or without what the mapping says of all."""
 
     def refuses(batch: pa.RecordBatch, writing: Writing) -> list[tuple[str, Mask]]:
         mapping = mapping_of(writing.options)
-        reasons = [("no digest and no record id that the file can hold", mask_of(_refs(batch, mapping, owner).is_null()))]
+        reasons = [
+            (
+                "no digest and no record id that the file can hold",
+                mask_of(_refs(batch, mapping, owner).is_null()),
+            )
+        ]
         for name, value in mapping.constants.model_dump(exclude={"classifications", "tags"}).items():
             if value:
                 said = mask_of(pc.equal(batch.column(name), value))
                 reasons.append((f"the mapping says {name} {value} of every row, this one does not", ~said))
         for stated in mapping.constants.classifications:
             said = _has(_codes(batch.column("classifications"), stated.scheme), stated.code)
-            reasons.append((f"the mapping says {stated.scheme} {stated.code} of every row, this one does not", ~said))
+            reasons.append(
+                (f"the mapping says {stated.scheme} {stated.code} of every row, this one does not", ~said)
+            )
         reasons += [
-            (f"the mapping says the tag {tag} of every row, this one does not", ~_has(batch.column("tags"), tag))
+            (
+                f"the mapping says the tag {tag} of every row, this one does not",
+                ~_has(batch.column("tags"), tag),
+            )
             for tag in mapping.constants.tags
         ]
         return reasons
@@ -334,4 +362,15 @@ def _has(lists: pa.ListArray, text: str) -> Mask:
     return held
 
 
-ENTRY_FIELDS = (*ALGORITHMS, *TEXTS, *LISTS, *FLAGS, "asserted_at", "size", "media", "fingerprints", "classifications", "extra")
+ENTRY_FIELDS = (
+    *ALGORITHMS,
+    *TEXTS,
+    *LISTS,
+    *FLAGS,
+    "asserted_at",
+    "size",
+    "media",
+    "fingerprints",
+    "classifications",
+    "extra",
+)

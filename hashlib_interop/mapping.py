@@ -7,6 +7,7 @@ is guessed: a column that it does not name goes to `extra` whole, unless it says
 from __future__ import annotations
 
 import codecs
+import csv
 import functools
 import hashlib
 import os
@@ -17,7 +18,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from hashlib_interop.algorithms import ALGORITHMS, FINGERPRINTS
 from hashlib_interop.delimited import Dialect
@@ -31,7 +40,19 @@ KINDS = tuple(name for name, kind in FINGERPRINTS.items() if kind.width or kind.
 WIDTHS = {name: a.width for name, a in ALGORITHMS.items()} | {
     name: kind.width for name, kind in FINGERPRINTS.items() if kind.width
 }
-FIELDS = (*ALGORITHMS, *KINDS, *TEXTS, *LISTS, *FLAGS, "asserted_at", "size", "media", "classification", "extra", "drop")
+FIELDS = (
+    *ALGORITHMS,
+    *KINDS,
+    *TEXTS,
+    *LISTS,
+    *FLAGS,
+    "asserted_at",
+    "size",
+    "media",
+    "classification",
+    "extra",
+    "drop",
+)
 FLAG_WORDS = {"Y": "true", "N": "false", "yes": "true", "no": "false"} | {
     word: value for value, words in {"true": ("true", "t"), "false": ("false", "f")}.items() for word in words
 }
@@ -87,7 +108,7 @@ class Column(BaseModel):
     def _zone(cls, value: str | None) -> str | None:
         try:
             return ZoneInfo(value).key if value else value
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"unknown time zone {value!r}; give one as UTC or Europe/Paris") from error
 
     @model_validator(mode="after")
@@ -104,7 +125,7 @@ class Column(BaseModel):
         return self
 
     def _check_values(self) -> None:
-        allowed = {"media": set(MEDIA_WORDS), **dict.fromkeys(FLAGS, {"true", "false"})}.get(self.field)
+        allowed = {"media": set(MEDIA_WORDS), **{flag: {"true", "false"} for flag in FLAGS}}.get(self.field)
         for value in self.values.values():
             if not value or (allowed and value not in allowed):
                 raise ValueError(f"{self.field} cannot be {value!r}")
@@ -166,7 +187,9 @@ class Mapping(BaseModel):
     def _one_column_each(self) -> Mapping:
         names = [(c.field, c.scheme) for c in self.columns.values() if c.field not in ("extra", "drop")]
         twice = sorted({field for field, scheme in names if names.count((field, scheme)) > 1})
-        stated = sorted({field for field, _ in names} & {n for n in type(self.constants).model_fields if self._says(n)})
+        stated = sorted(
+            {field for field, _ in names} & {n for n in type(self.constants).model_fields if self._says(n)}
+        )
         if twice or stated:
             raise ValueError(f"columns: {(twice or stated)[0]} comes from two places")
         folded = [name.casefold() for name in self.columns]
@@ -225,11 +248,25 @@ def _mapping(text: bytes, name: str, file: str) -> tuple[Mapping, str]:
     return checked(Mapping, value, file), f"{name} {hashlib.sha256(text).hexdigest()}"
 
 
-def recognised(names: list[str]) -> str | None:
-    """Return the shipped mapping whose columns are exactly these names, in order, in any case; else None."""
-    wanted = [name.casefold() for name in names]
+def recognised(head: bytes) -> str | None:
+    """Return the shipped mapping whose columns are exactly the first line, in order, in any case; else None."""
+    line = head.lstrip(b"\r\n").replace(b"\r", b"\n").split(b"\n", 1)[0].decode("utf-8", "replace")
     for name in shipped():
         mapping = _shipped(name)[0]
-        if mapping.header and not mapping.example and [n.casefold() for n in mapping.columns] == wanted:
+        if (
+            mapping.header
+            and not mapping.example
+            and _names(line, mapping) == [n.casefold() for n in mapping.columns]
+        ):
             return name
     return None
+
+
+def _names(line: str, mapping: Mapping) -> list[str]:
+    if not mapping.quote:
+        return line.casefold().split(mapping.delimiter)
+    try:
+        rows = csv.reader([line], delimiter=mapping.delimiter, quotechar=mapping.quote, strict=True)
+        return [name.casefold() for name in next(rows, [])]
+    except csv.Error:
+        return []

@@ -39,10 +39,8 @@ from hashlib_interop.synth import (
 )
 from hashlib_interop.writing import write_stream
 
-Marks = npt.NDArray[np.bool_]
-
-MAPPING = "columns.mapping.toml"
-_MAPPING = """\
+_MAPPINGS = {
+    "columns.mapping.toml": """\
 # Which column of the in-house list is which field. Synthetic.
 title = "in-house list"
 delimiter = ";"
@@ -56,9 +54,21 @@ delimiter = ";"
 "Bytes" = { field = "size" }
 "Grade" = { field = "classification", scheme = "ncmec/industry" }
 "Graded on" = { field = "asserted_at", format = "%d.%m.%Y %H:%M:%S", zone = "Asia/Jakarta" }
-"""
-OPTIONS: dict[str, dict[str, str]] = {"columns": {"mapping": MAPPING}, "vics": {"profile": "US"}}
-"""What a writer of the format needs to be told; a mapping is looked for beside `sources.toml`."""
+""",
+    "known.mapping.toml": """\
+# A list of known, harmless files. Synthetic.
+title = "known files"
+
+[columns]
+"MD5" = { field = "md5" }
+"SHA-256" = { field = "sha256" }
+"Bytes" = { field = "size" }
+
+[constants]
+classifications = [{ scheme = "nsrl", code = "present" }]
+""",
+}
+"""The mappings for the format `columns`, by file name."""
 
 
 def make(
@@ -81,13 +91,15 @@ def _checked(partner: Partner, partners: Sequence[Partner]) -> Partner:
         raise BadOption(f"two partners are named {partner.name}")
     if FORMATS[partner.format].write is None:
         raise BadOption(f"{partner.format} can be read, not written")
+    if partner.known and partner.format != "columns" and not FORMATS[partner.format].keeps_entries:
+        raise BadOption(f"{partner.name}: {partner.format} has no place for the code of a known file")
     return partner
 
 
 def file_name(partner: Partner) -> str:
-    """Return the name of a partner's list in the folder."""
-    suffixes = FORMATS[partner.format].suffixes
-    return partner.name + (suffixes[0] if suffixes else f".{partner.format}")
+    """Return the name of a partner's list in the folder; of `.vics.json` only `.json`."""
+    bare = [suffix.removeprefix(f".{partner.format}") for suffix in FORMATS[partner.format].suffixes]
+    return partner.name + next((suffix for suffix in bare if suffix), f".{partner.format}")
 
 
 def _text(path: Path, text: str) -> None:
@@ -101,26 +113,30 @@ def _text(path: Path, text: str) -> None:
 def totals(made: Sequence[Plan]) -> dict[str, Any]:
     """Return what the lists hold together, exactly, counting only rows that can be read.
 
-    `files`: different files. `shared`: of these, files that two or more partners list. `conflicts`: files
-    with more than one current code of a scheme, files that one partner took back and another asserts, files
-    that a known-file list and another partner assert.
+    `files`: different files. `items`: of these, files that somebody asserts now, stamps from the future
+    left out. `shared`: files that two or more lists have. `conflicts`: files with more than one current code
+    of a scheme, files that a list took back and another asserts, files in a known-file list and another,
+    and records of a list that contradict an earlier one of the same number.
     """
     size = max((plan.pool for plan in made), default=1)
-    listed, asserted, gone, known = (np.zeros(size, np.int64) for _ in range(4))
+    listed, spoken, gone, known = (np.zeros(size, np.int64) for _ in range(4))
     for plan in made:
         places = pool_places(plan, np.arange(plan.shared, dtype=np.int64))
         back = _pooled(plan, plan.duplicates + plan.within, plan.retractions)
         listed[places] += 1
-        (known if plan.partner.known else asserted)[places] += 1
-        asserted[back] -= 1
+        (known if plan.partner.known else spoken)[places] += 1
+        spoken[back] -= 1
         gone[back] += 1
+    asserted = spoken + known
     return {
         "files": int((listed > 0).sum()) + sum(plan.base - plan.shared - plan.broken for plan in made),
+        "items": int((asserted > 0).sum()) + sum(_own_items(plan) for plan in made),
         "shared": int((listed > 1).sum()),
         "conflicts": {
-            "classification": int(_contradicted(made, size).sum()) + sum(_own_within(plan) for plan in made),
+            "classification": _contradicted(made, size) + sum(_own_within(plan) for plan in made),
             "state": int(((gone > 0) & (asserted > 0)).sum()),
-            "known-file": int(((known > 0) & (asserted > 0)).sum()),
+            "known-file": int(((known > 0) & (spoken > 0)).sum()),
+            "self": sum(plan.within for plan in made if plan.partner.style.refs != "member"),
         },
     }
 
@@ -135,16 +151,20 @@ def _own_within(plan: Plan) -> int:
     return int((picks(plan, plan.duplicates, plan.within) >= plan.shared).sum())
 
 
-def _contradicted(made: Sequence[Plan], size: int) -> Marks:
-    """Tell which files of the pool have more than one current code in some scheme."""
+def _own_items(plan: Plan) -> int:
+    back = picks(plan, plan.duplicates + plan.within, plan.retractions) >= plan.shared
+    return plan.calm - plan.shared - int(back.sum())
+
+
+def _contradicted(made: Sequence[Plan], size: int) -> int:
+    """Count the files of the pool that have more than one current code of a scheme, scheme by scheme."""
     bits: dict[str, npt.NDArray[np.int64]] = {}
     for plan in made:
         if plan.partner.known or "classifications" not in plan.fields:
             continue
         said = bits.setdefault(plan.partner.style.scheme, np.zeros(size, np.int64))
         _say(plan, said)
-    marks = [(said & (said - 1)) != 0 for said in bits.values()]
-    return np.logical_or.reduce(marks) if marks else np.zeros(size, bool)
+    return sum(int(((said & (said - 1)) != 0).sum()) for said in bits.values())
 
 
 def _say(plan: Plan, said: npt.NDArray[np.int64]) -> None:
@@ -199,11 +219,18 @@ def _told(plan: Plan, progress: Progress | None) -> Any:
             progress(plan.partner.name, done, plan.rows)
 
 
+def options_of(partner: Partner) -> dict[str, str]:
+    """Return what the format needs to be told; a mapping is a file beside `sources.toml`."""
+    if partner.format == "columns":
+        return {"mapping": "known.mapping.toml" if partner.known else "columns.mapping.toml"}
+    return {"profile": "US"} if partner.format == "vics" else {}
+
+
 def _options(folder: Path, plan: Plan) -> dict[str, str]:
-    options = dict(OPTIONS.get(plan.partner.format, {}))
+    options = options_of(plan.partner)
     if "mapping" in options:
-        _text(folder / MAPPING, _MAPPING)
-        options["mapping"] = str(folder / MAPPING)
+        _text(folder / options["mapping"], _MAPPINGS[options["mapping"]])
+        options["mapping"] = str(folder / options["mapping"])
     return options
 
 
@@ -211,10 +238,10 @@ def _sources(made: Sequence[Plan]) -> str:
     blocks = ["# Synthetic. For: hashlib-interop merge --sources sources.toml\n"]
     for plan in made:
         partner = plan.partner
-        lines = [f"[{json.dumps(partner.name)}]", f'format = "{partner.format}"']
+        table = json.dumps(partner.name) if "." in partner.name else partner.name
+        lines = [f"[{table}]", f'format = "{partner.format}"']
         lines.append(f'delivery = "{FORMATS[partner.format].delivery}"')
-        lines += ["known_files = true"] if partner.known else []
-        options = ", ".join(f'{name} = "{value}"' for name, value in OPTIONS.get(partner.format, {}).items())
+        options = ", ".join(f'{name} = "{value}"' for name, value in options_of(partner).items())
         lines += [f"options = {{ {options} }}"] if options else []
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)

@@ -96,7 +96,7 @@ class Reader:
             if self.input.compression:
                 _drain(stream)
             self.imports = list(reading.imports)
-            if self.is_witness or not self.imports:
+            if self.is_witness or reading.rejected or not (self.imports or self.format.keeps_entries):
                 self.imports += [self._import(reading, read, source) for source in sorted(self.sources) or [self.source]]
 
     def _reading(self, local_path: Callable[[], Path]) -> Reading:
@@ -125,7 +125,8 @@ class Reader:
             seen = evidence_column(self.input.file, self.release, columns["position"])
             columns["evidence"] = seen if given is None else pc.if_else(given.is_valid(), given, seen)
             self.is_witness = True
-            self.sources |= set(pc.unique(columns["source"]).to_pylist() if "source" in columns else [self.source])
+            said = pc.unique(columns["source"]).to_pylist() if "source" in columns else [None]
+            self.sources |= {name or self.source for name in said}
         defaults = {"source": self.source, "recorded_at": self.recorded_at}
         return complete(columns, defaults)
 

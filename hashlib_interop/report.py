@@ -30,7 +30,7 @@ class Reject(BaseModel):
     raw: str | None = None
 
     def __str__(self) -> str:
-        what = f" {self.field}" if self.field else ""
+        what = f" {shown(self.field)}" if self.field else ""
         value = f": {shown(self.value)}" if self.value is not None else ""
         return f"{shown(self.file, 200)}: {self.unit} {self.position}:{what} {self.reason}{value}"
 

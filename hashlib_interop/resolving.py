@@ -6,6 +6,7 @@ Reads `core`, `alive`, `standing`, `member`, `held`, `refused`, `denied`, `log`;
 
     item      item (1.. strongest algorithm first, then by key), what its entries agree on, status, value
     joined    e -> item
+    mapped    item, e, scheme, code: what an entry says in the target scheme, and from_scheme, from_code
     conflict  c, kind, subject, item, resolved
     side      c, value, e
 """
@@ -76,7 +77,7 @@ def _map(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     """Claims in the target scheme; without a target, those of items that speak in one scheme only."""
     if policy.target is None:
         connection.execute(
-            """CREATE TABLE mapped AS SELECT item, e, scheme, code FROM own SEMI JOIN
+            """CREATE TABLE mapped AS SELECT item, e, scheme, code, scheme AS from_scheme, code AS from_code FROM own SEMI JOIN
             (SELECT item FROM own GROUP BY item HAVING min(scheme) = max(scheme)) USING (item)"""
         )
         return
@@ -86,8 +87,8 @@ def _map(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     _register(connection, "mapping", {name: [row[k] for row in rows] for k, name in enumerate(names)})
     connection.execute(
         """CREATE TABLE mapped AS
-        SELECT item, e, scheme, code FROM own WHERE scheme = $target
-        UNION ALL SELECT item, e, $target, target_code FROM own JOIN mapping USING (scheme, code)""",
+        SELECT item, e, scheme, code, scheme AS from_scheme, code AS from_code FROM own WHERE scheme = $target
+        UNION ALL SELECT item, e, $target, target_code, scheme, code FROM own JOIN mapping USING (scheme, code)""",
         {"target": policy.target},
     )
 
@@ -261,10 +262,6 @@ def _self_sides() -> str:
 
 def _ghosts(connection: duckdb.DuckDBPyConnection) -> bool:
     """Make `ghost`: the last active word of registers that fell silent, and retractions that name digests."""
-    link = " ".join(
-        f"WHEN {a} IS NOT NULL AND {a} NOT IN (SELECT digest FROM denied WHERE algorithm = '{a}') THEN {k}"
-        for k, a in enumerate(STRONGEST_FIRST)
-    )
     connection.execute(
         f"""CREATE TABLE ghost AS WITH word AS (
             SELECT core.*, standing, coalesce(release, -9223372036854775807) AS release FROM core JOIN standing USING (e)
@@ -274,22 +271,28 @@ def _ghosts(connection: duckdb.DuckDBPyConnection) -> bool:
             SELECT * FROM word ANTI JOIN (SELECT source, ref FROM core JOIN standing USING (e)
                 WHERE standing = {CURRENT} AND NOT retracted) USING (source, ref)
         )
-        SELECT *, CASE {link} END AS link FROM (
-            SELECT * FROM silent WHERE NOT retracted
-                QUALIFY (release, stamp, seq) = max((release, stamp, seq)) OVER (PARTITION BY source, ref)
-            UNION ALL SELECT * FROM silent WHERE retracted AND standing = {CURRENT})"""
+        SELECT * FROM silent WHERE NOT retracted
+            QUALIFY (release, stamp, seq) = max((release, stamp, seq)) OVER (PARTITION BY source, ref)
+        UNION ALL SELECT * FROM silent WHERE retracted AND standing = {CURRENT}"""
     )
     return connection.execute("SELECT 1 FROM ghost LIMIT 1").fetchone() is not None
+
+
+def _haunted(level: int, algorithm: str) -> str:
+    """Items that hold a ghost's digest and contradict it on nothing stronger."""
+    agree = " ".join(
+        f"AND (g.{s} IS NULL OR lo_{s} IS NULL OR (lo_{s} = g.{s} AND hi_{s} = g.{s}))" for s in STRONGEST_FIRST[:level]
+    )
+    return f"""SELECT g.e, item FROM ghost g JOIN alive ON alive.{algorithm} = g.{algorithm}
+        JOIN joined ON joined.e = alive.e JOIN numbered USING (item) JOIN held USING (grp)
+        WHERE g.{algorithm} NOT IN (SELECT digest FROM denied WHERE algorithm = '{algorithm}') {agree}"""
 
 
 def _state_sides(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """A register took its entry back, and another source or contributor still asserts the same file."""
     if not _ghosts(connection):
         return []
-    matches = " UNION ALL ".join(
-        f"SELECT g.e, item FROM ghost g JOIN alive ON g.link = {k} AND alive.{a} = g.{a} JOIN joined ON joined.e = alive.e"
-        for k, a in enumerate(STRONGEST_FIRST)
-    )
+    matches = " UNION ALL ".join(_haunted(level, a) for level, a in enumerate(STRONGEST_FIRST))
     connection.execute(
         f"""CREATE TABLE pair AS SELECT item, ghost.e AS ghost, alive.e AS other
         FROM (SELECT DISTINCT e, item FROM ({matches})) matched JOIN ghost ON ghost.e = matched.e

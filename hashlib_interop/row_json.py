@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from hashlib_interop.algorithms import FINGERPRINTS, parse_hex
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, Fingerprint, Json, canonical_json
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, Json, canonical_json
 from hashlib_interop.reading import SLUG
 from hashlib_interop.strict_json import strict_json
 
@@ -110,10 +110,10 @@ def _fingerprint(value: Any) -> Any:
     given = found.keys() & {"value", "hex"}
     if len(given) != 1:
         raise ValueError("needs value or hex")
-    text = found[given.pop()]
-    is_text = FINGERPRINTS[found["kind"]].text and "value" in found
-    data = text.encode() if is_text else parse_hex(text, (len(text) + 1) // 2)
-    return Fingerprint(kind=found["kind"], value=data).model_dump()
+    text, kind = found[given.pop()], FINGERPRINTS[found["kind"]]
+    is_text = kind.text and "value" in found
+    data = text.encode() if is_text else parse_hex(text, kind.width or (len(text) + 1) // 2)
+    return {"kind": kind.name, "value": data}
 
 
 _FILE, _TEXTS = _digest(32), _set_of(_text)

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS
-from hashlib_interop.columns import classified, complete, encode_hex, fingerprinted, fixed_binary
+from hashlib_interop.columns import classified, complete, constant, encode_hex, fingerprinted, fixed_binary
 from hashlib_interop.errors import BadOption
 from hashlib_interop.format import Columns
 from hashlib_interop.formats import FORMATS
@@ -66,6 +66,8 @@ STYLES: dict[str, Style] = {
 }
 """By format; any other has `Style()`."""
 
+KNOWN = ("nsrl", "present")
+"""What a known-file list says of its files: a scheme of the kind `known-file`, no verdict."""
 UNBREAKABLE = ("catalog", "parquet")
 """Formats in which no single row can be damaged: their files are broken as a whole."""
 
@@ -87,7 +89,7 @@ class World:
 
 @dataclass(frozen=True)
 class Partner:
-    """A source to make: its slug, the format of its list, its rows, and whether it lists known files."""
+    """A source to make: its slug, the format of its list, its rows, and whether of known files."""
 
     name: str
     format: str
@@ -241,7 +243,7 @@ def _batch(plan: Plan, places: Numbers) -> pa.RecordBatch:
     columns = (
         _stamps(plan, base, gone) | _refs(plan, numbers, base, within, gone) | _values(plan, numbers, gone)
     )
-    if "classifications" in plan.fields and not plan.partner.known:
+    if "classifications" in plan.fields:
         columns["classifications"] = _codes(plan, numbers, base, within, gone)
     return complete(columns, {"source": plan.partner.name, "recorded_at": EPOCH})
 
@@ -279,6 +281,8 @@ def shifts(plan: Plan, numbers: Words, base: Numbers) -> Numbers:
 
 def _codes(plan: Plan, numbers: Words, base: Numbers, within: Any, gone: Any) -> pa.ListArray:
     style = plan.partner.style
+    if plan.partner.known:
+        return classified(KNOWN[0], constant(KNOWN[1], pa.string(), len(base)))
     usual = (mixed(numbers, 3) % np.uint64(len(style.codes))).astype(np.int64)
     code = (usual + shifts(plan, numbers, base) + within) % len(style.codes)
     return classified(style.scheme, _unless(gone, pa.array(style.codes).take(pa.array(code))))

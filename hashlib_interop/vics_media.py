@@ -17,13 +17,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS
-from hashlib_interop.columns import Mask, decode_base64, decode_hex, fingerprinted, list_of, mask_of, rows_without
+from hashlib_interop.columns import (
+    Mask,
+    decode_base64,
+    decode_hex,
+    fingerprinted,
+    list_of,
+    mask_of,
+    rows_without,
+)
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Reading
 from hashlib_interop.json_columns import (
-    FlatObjects,
     Tokens,
     flags_of,
+    flat_tokens,
     numbers_of,
     stamps_of,
     texts_of,
@@ -51,7 +59,6 @@ from hashlib_interop.vics_record import (
     taken_apart,
 )
 
-_NOT_NUMBERS = pa.array(["NaN", "Infinity", "-Infinity"])
 _NO_TEXT = pa.scalar(None, pa.string())
 _HASH_KEYS = (*ALGORITHM_KEYS, "PhotoDNA")
 _HIDDEN = re.compile(rb'"(Miniature|Comments|Case\w*|Contact\w*)"')
@@ -83,7 +90,6 @@ class MediaReader:
         self.dialect, self.reading, self._diagnosis, self._on_case = dialect, reading, diagnosis, on_case
         self.free_text = reading.options.get("free_text") == "yes"
         self.known_files = 0
-        self._flat = FlatObjects(SCALARS)
 
     def note(self) -> None:
         """Say how many known benign files the list had."""
@@ -92,7 +98,7 @@ class MediaReader:
 
     def columns(self, frames: Frames) -> Columns:
         """Return the entries of a block; empty where it has none."""
-        tokens, read = self._flat.read(frames)
+        tokens, read = flat_tokens(frames, SCALARS)
         places = np.flatnonzero(read)
         others = self._others(frames, np.flatnonzero(~read))
         if not len(places) and not others:
@@ -285,7 +291,6 @@ class _Block:
             column = self.tokens.get(key)
             if column is None:
                 continue
-            self._fault(mask_of(pc.is_in(column, _NOT_NUMBERS)), key, "not JSON")
             if key == FREE_TEXT and self.reader.free_text:
                 continue
             self.reader.reading.drop(DROPPED.get(key, LINKS), len(column) - column.null_count)
@@ -355,8 +360,9 @@ def _canonical(tokens: pa.StringArray) -> pa.StringArray:
 
 def media_of_types(types: pa.StringArray) -> pa.StringArray:
     """Return `image` or `video` for a true media type (`image/png`); VicsCarver's `Image` says nothing."""
-    real = pc.match_substring_regex(types, MEDIA_KIND)
-    return pc.if_else(real, pc.ascii_lower(pc.binary_slice(types.cast(pa.binary()), 0, 5).cast(pa.string())), _NO_TEXT)
+    distinct = types.dictionary_encode()
+    found = [MEDIA_KIND.fullmatch(text) for text in distinct.dictionary.to_pylist()]
+    return pa.array([kind and kind[1].lower() for kind in found], pa.string()).take(distinct.indices)
 
 
 def tag_lists(texts: pa.StringArray) -> pa.ListArray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ SCALARS = (
 
 KNOWN_FILE = ("nsrl", "present")
 PRINTS = {"photodna": 144, "pdq": 32}
-MEDIA_KIND = r"(?i)^(image|video)/[!-.0-~]+$"
+MEDIA_KIND = re.compile(r"(image|video)/[!-.0-~]+", re.IGNORECASE)
 
 
 def is_link(key: str) -> bool:
@@ -120,7 +121,9 @@ def taken_apart(record: Json, count: Counter[str]) -> Record:
 
 def _objects(rest: Json, key: str) -> list[Json]:
     """Take a list of objects out of a record; null and absent are an empty list."""
-    items = rest.pop(key, None) or []
+    items = rest.pop(key, None)
+    if items is None:
+        return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadMedia("not a list of objects", key, items)
     return items

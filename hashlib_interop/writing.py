@@ -96,7 +96,7 @@ def write(
     With `strict`, a loss raises `CannotWrite` and nothing is published.
     """
     chosen = format_for(path, format)
-    writing = Writing(os.fspath(path), options or {}, imports or [])
+    writing = Writing(os.fspath(path), options or {}, [] if imports is None else imports)
     with published(path) as temporary:
         with Path(temporary).open("r+b") as stream:
             done = write_stream(batched(entries), cast(BinaryIO, stream), chosen, writing)

@@ -332,15 +332,23 @@ def state_conflicts(items: list[Item], ghosts: list[Entry], policy: Policy) -> s
         for digest in (d for e in item.entries for d in e.digests):
             holding[digest].add(number)
     for ghost in ghosts:
-        digests = links(ghost, policy)
-        if not digests:
-            continue
-        algorithm = next(a for a in STRONGEST_FIRST if a in digests)
-        for number in holding[algorithm, digests[algorithm]]:
+        haunted = {
+            number
+            for algorithm, value in links(ghost, policy).items()
+            for number in holding[algorithm, value]
+            if agrees(ghost, items[number], STRONGEST_FIRST[: STRONGEST_FIRST.index(algorithm)])
+        }
+        for number in haunted:
             others = [e for e in items[number].entries if speaks_for_another(e, ghost)]
             if others:
                 found[number] |= {("retracted", ghost.id), *(("active", e.id) for e in others)}
     return {("state", "", frozenset(pairs)) for pairs in found.values()}
+
+
+def agrees(ghost: Entry, item: Item, algorithms: tuple[str, ...]) -> bool:
+    """Whether an item holds no other value of these algorithms than the ghost's."""
+    own = {a: getattr(ghost, a) for a in algorithms}
+    return all(own[a] is None or values_of(item.entries, a) <= {own[a]} for a in algorithms)
 
 
 def speaks_for_another(entry: Entry, ghost: Entry) -> bool:

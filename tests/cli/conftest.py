@@ -69,7 +69,9 @@ def _read_thin(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     reading.drop("thumbnails", 2)
     values, bad = decode_hex(pa.array(lines, pa.string()), 16)
     for number in np.flatnonzero(bad):
-        reading.reject(int(number) + 1, "not hexadecimal", field="md5", value=lines[number], raw=lines[number])
+        reading.reject(
+            int(number) + 1, "not hexadecimal", field="md5", value=lines[number], raw=lines[number]
+        )
     kept = {"md5": values, "position": pa.array(range(1, len(lines) + 1), pa.int64())}
     yield rows_without(kept, bad)
 

@@ -49,7 +49,9 @@ def test_the_same_inputs_and_clock_give_the_same_bytes(run: Run, native: Native,
 def test_losses_are_shown_with_reason_count_and_example(
     run: Run, native: Native, tmp_path: Path, thin: Format
 ) -> None:
-    path = native(row(1, size=7, media="image"), row(2, size=8), {"ref": "a/1", "state": "retracted"}, {"md5": "z"})
+    path = native(
+        row(1, size=7, media="image"), row(2, size=8), {"ref": "a/1", "state": "retracted"}, {"md5": "z"}
+    )
     target = tmp_path / "out.thin"
     result = run("convert", path, "-o", target)
     assert result.exit_code == 0 and result.stdout == ""
@@ -133,7 +135,9 @@ def test_a_suffix_that_says_nothing_needs_to(run: Run, native: Native, tmp_path:
     assert result.exit_code == UnknownFormat.exit_code and "--to" in result.stderr
 
 
-def test_no_terminal_escape_of_a_file_is_shown(run: Run, native: Native, tmp_path: Path, thin: Format) -> None:
+def test_no_terminal_escape_of_a_file_is_shown(
+    run: Run, native: Native, tmp_path: Path, thin: Format
+) -> None:
     path = native(row(1, series=EVIL), {"md5": EVIL}, name="e\x1bvil.jsonl")
     result = run("convert", path, "-o", tmp_path / "o\x1b.thin", "--to", "thin")
     assert result.exit_code == 0

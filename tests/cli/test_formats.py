@@ -27,7 +27,9 @@ def test_the_detail_shows_options_suffixes_and_the_spec(run: Run, thin: Format) 
     shown = run("formats", "thin").stdout
     assert "greeting" in shown and "What the first line says." in shown
     assert ".thin" in shown and "snapshot" in shown
-    assert json.loads(run("formats", "thin", "--json").stdout)["options"] == {"greeting": "What the first line says."}
+    assert json.loads(run("formats", "thin", "--json").stdout)["options"] == {
+        "greeting": "What the first line says."
+    }
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known(run: Run) -> None:

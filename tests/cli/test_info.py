@@ -19,8 +19,12 @@ CODES = [{"scheme": "ncmec/industry", "code": "A1"}]
 
 def test_counts_of_a_list(run: Run, native: Native) -> None:
     path = native(
-        row(1, classifications=CODES, asserted_at="2025-03-01T12:00:00.000Z", contributor="one", media="image"),
-        row(2, classifications=CODES, asserted_at="2024-03-01T12:00:00.000Z", contributor="two", media="video"),
+        row(
+            1, classifications=CODES, asserted_at="2025-03-01T12:00:00.000Z", contributor="one", media="image"
+        ),
+        row(
+            2, classifications=CODES, asserted_at="2024-03-01T12:00:00.000Z", contributor="two", media="video"
+        ),
         row(3, state="retracted", ref="a/1"),
         row(4, about={"source": "s", "ref": "r"}, vote="up", ref="v/1"),
         row(5, about={"source": "s", "ref": "r"}, ref="d/1"),
@@ -70,7 +74,9 @@ def test_max_rejects_stops_the_run_and_the_rejects_file_keeps_what_was_refused(
     assert rejects.stat().st_mode & 0o777 == 0o600
 
 
-def test_compression_and_members_of_a_zip_are_described_each(run: Run, native: Native, tmp_path: Path) -> None:
+def test_compression_and_members_of_a_zip_are_described_each(
+    run: Run, native: Native, tmp_path: Path
+) -> None:
     path = native(row(1))
     packed, archive = tmp_path / "list.gz", tmp_path / "lists.zip"
     packed.write_bytes(gzip.compress(path.read_bytes()))
@@ -91,7 +97,9 @@ def test_facts_and_values_dropped_by_rule_are_shown(run: Run, thin: Format, tmp_
     assert json.loads(run("info", path, "--json").stdout)[0]["dropped"] == {"thumbnails": 2}
 
 
-def test_an_option_that_the_format_does_not_know_is_wrong_usage(run: Run, thin: Format, tmp_path: Path) -> None:
+def test_an_option_that_the_format_does_not_know_is_wrong_usage(
+    run: Run, thin: Format, tmp_path: Path
+) -> None:
     path = tmp_path / "list.thin"
     path.write_text("THIN/\n")
     result = run("info", path, "--option", "nosuch=1")
@@ -110,7 +118,9 @@ def test_a_truncated_file_and_one_of_no_format_fail(run: Run, native: Native, tm
 
 def test_no_terminal_escape_of_a_file_is_shown(run: Run, native: Native) -> None:
     evil = {"scheme": EVIL, "code": EVIL}
-    path = native(row(1, classifications=[evil], contributor=EVIL, media="image"), {"md5": EVIL}, name="e\x1bvil.jsonl")
+    path = native(
+        row(1, classifications=[evil], contributor=EVIL, media="image"), {"md5": EVIL}, name="e\x1bvil.jsonl"
+    )
     for arguments in (["info", path], ["info", path, "--json"]):
         result = run(*arguments)
         assert result.exit_code == 0

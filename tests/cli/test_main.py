@@ -136,7 +136,10 @@ def test_output_into_a_pipe_that_closes_is_silent(tmp_path: Path) -> None:
     path.write_text(native_text(row(n) for n in range(20_000)))
     command = f"{sys.executable} -m hashlib_interop.cli.main convert {path} -o - --to native"
     done = subprocess.run(
-        ["bash", "-c", f"{command} | head -1; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{command} | head -1; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.count("\n") == 1
     assert "Traceback" not in done.stderr and "Broken" not in done.stderr
@@ -149,7 +152,10 @@ def test_a_signal_ends_the_run_and_leaves_no_temporary_file(tmp_path: Path, numb
     target.write_text("old")
     command = ["convert", "-", "-o", str(target), "--from", "native"]
     process = subprocess.Popen(
-        [sys.executable, "-c", _SLOW, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", _SLOW, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdin and process.stdout and process.stderr
     with process.stdin:
@@ -184,7 +190,9 @@ main()
 
 def test_no_colour_and_no_escape_in_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "list.native.jsonl"
-    path.write_text(native_text([row(1, contributor=EVIL, series=EVIL, classifications=[{"scheme": EVIL, "code": EVIL}])]))
+    path.write_text(
+        native_text([row(1, contributor=EVIL, series=EVIL, classifications=[{"scheme": EVIL, "code": EVIL}])])
+    )
     for arguments in (["info", path], ["info", path, "--json"], ["formats"], ["formats", "native"]):
         done = spawn(*arguments)
         assert done.returncode == 0, done.stderr
@@ -198,7 +206,9 @@ def test_on_a_terminal_tables_fit_80_columns_and_no_color_is_honoured(tmp_path: 
         primary, secondary = pty.openpty()
         environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", "NO_COLOR": no_color}
         command = [sys.executable, "-m", "hashlib_interop.cli.main", "formats"]
-        process = subprocess.Popen(command, stdout=secondary, stderr=secondary, stdin=secondary, env=environment)
+        process = subprocess.Popen(
+            command, stdout=secondary, stderr=secondary, stdin=secondary, env=environment
+        )
         os.close(secondary)
         text = _drained(primary)
         assert process.wait() == 0
@@ -242,6 +252,16 @@ def errors_reject() -> Any:
 def test_progress_shows_only_on_a_terminal() -> None:
     with shared.progress_bars() as progress:
         assert progress is None
+
+
+@pytest.mark.parametrize("unit", ["bytes", "rows"])
+def test_progress_is_drawn_after_a_while(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with shared.progress_bars(unit, after=0) as progress:
+        assert progress
+        for taken in (1, 2, 3):
+            progress("list\x1b.csv", taken, 3)
+            progress("[red]other", taken, 2)
 
 
 def test_a_date_alone_is_its_midnight_in_utc() -> None:

@@ -15,15 +15,22 @@ from hypothesis import strategies as st
 from hashlib_interop import planting, synth
 from hashlib_interop.algorithms import is_denied
 from hashlib_interop.errors import BadOption
-from hashlib_interop.formats import FORMATS
 from hashlib_interop.model import Entry, entries_of
+from hashlib_interop.policy import load_sources
 from hashlib_interop.reading import open_readers
 from hashlib_interop.synth import Partner, World, plans
 from tests.cli.conftest import Run
 
 NATIVE = (Partner("a", "native", 600), Partner("b", "native", 500), Partner("k", "native", 300, known=True))
 RICH = World(
-    seed=3, overlap=0.5, contradictions=0.1, retractions=0.1, duplicates=0.1, known_overlap=0.5, future=2, broken=4
+    seed=3,
+    overlap=0.5,
+    contradictions=0.1,
+    retractions=0.1,
+    duplicates=0.1,
+    known_overlap=0.5,
+    future=2,
+    broken=4,
 )
 
 
@@ -38,6 +45,11 @@ def listed(world: World, *partners: Partner) -> dict[str, list[Entry]]:
     return found
 
 
+def told(entry: Entry) -> bool:
+    """Tell whether an entry asserts a file now, and not in 2100."""
+    return entry.state == "active" and not (entry.asserted_at and entry.asserted_at.year == 2100)
+
+
 def counted(lists: dict[str, list[Entry]], known: set[str]) -> dict[str, Any]:
     """Count by hand what `planting.totals` says, from the rows alone."""
     by_ref = {entry.ref: entry.md5 for rows in lists.values() for entry in rows if entry.md5}
@@ -47,16 +59,30 @@ def counted(lists: dict[str, list[Entry]], known: set[str]) -> dict[str, Any]:
         for entry in rows:
             if entry.state == "active":
                 holders[entry.md5].add(name)
-                for item in entry.classifications if (name, entry.md5) not in gone else ():
+                for item in (
+                    entry.classifications if (name, entry.md5) not in gone and name not in known else ()
+                ):
                     codes[entry.md5, item.scheme].add(item.code)
+    said = defaultdict(set)
+    for name, rows in lists.items():
+        for entry in rows:
+            if entry.state == "active":
+                said[name, entry.ref].add(entry.id)
     active = {file: {n for n in names if (n, file) not in gone} for file, names in holders.items()}
+    current = {
+        f
+        for (name, f) in ((n, e.md5) for n, rows in lists.items() for e in rows if told(e))
+        if (name, f) not in gone
+    }
     return {
         "files": len(holders),
+        "items": len(current),
         "shared": sum(len(names) > 1 for names in holders.values()),
         "conflicts": {
-            "classification": len({file for (file, _), said in codes.items() if len(said) > 1}),
-            "state": len({file for _, file in gone if active[file] - known}),
+            "classification": sum(len(each) > 1 for each in codes.values()),
+            "state": len({file for _, file in gone if active[file]}),
             "known-file": sum(bool(names & known and names - known) for names in active.values()),
+            "self": sum(len(told) - 1 for told in said.values()),
         },
     }
 
@@ -119,20 +145,26 @@ def test_the_folder_holds_what_was_planted_and_exactly_the_broken_rows_are_refus
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     account = json.loads((tmp_path / "demo" / "planted.json").read_text())
-    assert {name: each["rows"] for name, each in account["partners"].items()} == {"a": 500, "p": 300, "k": 100}
+    assert {name: each["rows"] for name, each in account["partners"].items()} == {
+        "a": 500,
+        "p": 300,
+        "k": 100,
+    }
     assert [len(account["partners"][name]["broken"]) for name in ("a", "p", "k")] == [5, 0, 0]
     _check_lists(tmp_path / "demo", account)
 
 
 def _check_lists(folder: Path, account: dict[str, Any]) -> None:
     """Read every list of a folder and compare with its account."""
+    sources = load_sources(folder / "sources.toml")
     for name, told in account["partners"].items():
-        options = {option: str(folder / value) if option == "mapping" else value for option, value in
-                   planting.OPTIONS.get(told["format"], {}).items()
-                   if option in {known.name for known in FORMATS[told["format"]].options}}  # fmt: skip
-        reader = open_readers(folder / told["file"], format=told["format"], source=name, options=options)[0]
+        rules = sources[name]
+        reader = open_readers(folder / told["file"], format=rules.format, source=name, options=rules.options)[
+            0
+        ]
         rows = list(reader)
-        assert {reject.value for reject in reader.rejects} == {each["planted"] for each in told["broken"]}
+        values = sorted(str(reject.value).strip('"') for reject in reader.rejects)
+        assert values == sorted(each["planted"] for each in told["broken"])
         assert len(rows) == told["readable"], name
         assert len({entry.md5 for entry in rows if entry.md5}) == told["files"]
         assert sum(entry.state == "retracted" for entry in rows) == told["retractions"]
@@ -165,3 +197,30 @@ def test_the_default_is_four_partners_that_their_readers_read(run: Run, tmp_path
 )
 def test_wrong_wishes_are_refused(run: Run, tmp_path: Path, arguments: list[str], code: int) -> None:
     assert run("synth", "-o", tmp_path, *arguments).exit_code == code
+
+
+def test_a_merge_of_the_four_default_partners_finds_what_was_planted(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    account = json.loads(run("synth", "-o", folder, "--rows", 1000, "--json").stdout)
+    lists = [f"{name}={folder / told['file']}" for name, told in account["partners"].items()]
+    result = run("merge", *lists, "-o", tmp_path / "all.db", "--sources", folder / "sources.toml", "--json")
+    merged = json.loads(result.stdout)
+    assert merged["items"] == account["items"]
+    for kind in ("classification", "self"):
+        assert merged["conflicts"][kind] == account["conflicts"][kind]
+
+
+def test_a_merge_finds_exactly_what_was_planted(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    wishes = ["--partner", "a:native:900", "--partner", "b:vics:800", "--partner", "c:parquet:700"]
+    shares = ["--contradictions", 0.03, "--retractions", 0.05, "--known-overlap", 0.3, "--future", 2]
+    account = json.loads(
+        run("synth", "-o", folder, *wishes, "--known", "k:native:300", *shares, "--json").stdout
+    )
+    lists = [f"{name}={folder / told['file']}" for name, told in account["partners"].items()]
+    result = run("merge", *lists, "-o", tmp_path / "all.db", "--sources", folder / "sources.toml", "--json")
+    assert result.exit_code == 0, result.output
+    merged = json.loads(result.stdout)
+    assert merged["items"] == account["items"]
+    assert merged["conflicts"] == account["conflicts"]
+    assert merged["duplicates"] >= sum(told["duplicates"] for told in account["partners"].values())

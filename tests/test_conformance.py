@@ -1,0 +1,300 @@
+"""Every format, the same laws: what is written is read, what is lost is said, what is broken is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashlib_interop.carrying import Losses, project
+from hashlib_interop.errors import InteropError
+from hashlib_interop.format import Format, Writing
+from hashlib_interop.formats import FORMATS, MODULES
+from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, batch_of
+from hashlib_interop.reading import open_readers
+from hashlib_interop.sniffing import claims
+from hashlib_interop.writing import Written, write_stream
+from tests.casework import Case, cases
+from tests.format_options import BY_LINE, OPTIONS, UNORDERED, UNSNIFFED
+from tests.strategies import batches, digests
+
+ROOT = Path(__file__).parents[1]
+RECORDED_AT = datetime(2025, 3, 1, tzinfo=UTC)
+BOTH = [name for name in MODULES if FORMATS[name].read and FORMATS[name].write]
+WRITABLE = [name for name in MODULES if FORMATS[name].write]
+
+Row = dict[str, Any]
+
+
+def small(name: str) -> pa.RecordBatch:
+    """Return two rows that every format can hold."""
+    fixed = {"source": "a", "recorded_at": RECORDED_AT, "media": "image", "size": 7}
+    rows = [
+        Entry(
+            md5=random.Random(seed).randbytes(16),
+            sha1=random.Random(seed).randbytes(20),
+            asserted_at=RECORDED_AT,
+            contributor="C",
+            file_names=("a.jpg",),
+            classifications=(Classification(scheme="vics/US", code="1"), Classification(scheme="ncmec/industry", code="A1")),
+            **fixed,
+        )
+        for seed in (1, 2)
+    ]
+    return batch_of(rows)
+
+
+def write_to(path: Path, name: str, given_batches: Iterable[pa.RecordBatch]) -> Written:
+    """Write batches as a format, as `write` does."""
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    with path.open("r+b") as stream:
+        return write_stream(given_batches, stream, FORMATS[name], Writing(str(path), OPTIONS.get(name, {})))
+
+
+def read_settings(name: str, source: str) -> dict[str, Any]:
+    """Return keywords for `open_readers`."""
+    return {"format": name, "source": source, "options": OPTIONS.get(name, {}), "recorded_at": RECORDED_AT}
+
+
+def read_rows(path: Path, name: str, source: str = "a") -> list[Row]:
+    """Read a file as a format, as rows; a reject is a failure."""
+    rows: list[Row] = []
+    for reader in open_readers(path, **read_settings(name, source)):
+        for batch in reader.batches():
+            rows += batch.to_pylist()
+        assert not reader.rejects, [str(reject) for reject in reader.rejects]
+    return rows
+
+
+def compared(rows: list[Row], format: Format) -> list[Row]:
+    """Return rows without what is not the format's to keep."""
+    ours = {"source", "recorded_at"} if not format.keeps_entries else set()
+    kept = [{k: v for k, v in row.items() if k != "evidence" and k not in ours} for row in rows]
+    if format.name in UNORDERED:
+        return [dict(pairs) for pairs in sorted({_frozen(row) for row in kept}, key=repr)]
+    return kept
+
+
+def _frozen(row: Row) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, repr(value)) for name, value in row.items())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a place for a file."""
+    return tmp_path / "file"
+
+
+# The registry --------------------------------------------------------------------------------------------
+
+
+def test_every_module_is_registered() -> None:
+    """A module in the folder is in the table, and the table has no other; in order."""
+    found = sorted(path.stem for path in (ROOT / "formats").glob("*.py") if path.stem != "__init__")
+    assert list(MODULES) == sorted(MODULES) == found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_format_has_one_name_a_test_and_a_case(name) -> None:
+    """`vics.py`, `FORMATS["vics"]`, `tests/formats/test_vics.py`, `tests/cases/vics/`."""
+    format = FORMATS[name]
+    assert format.name == name and format.title and format.spec
+    assert format.read or format.write
+    assert not (format.write and not format.carries)
+    assert (ROOT / "tests" / "formats" / f"test_{name}.py").exists()
+    assert not format.read or [case for case in cases() if case.format == name]
+
+
+def test_what_a_format_carries_are_fields() -> None:
+    """And what it needs, it carries."""
+    for name in WRITABLE:
+        format = FORMATS[name]
+        assert set(format.carries) <= set(ENTRY_SCHEMA.names)
+        assert set(format.needs) <= set(format.carries)
+
+
+# Law 15 --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BOTH)
+@given(batch=batches(max_size=4, recorded_at=RECORDED_AT))
+def test_what_is_carried_is_read_again(name, batch, path) -> None:
+    """read(write(project(b))) = project(b), for any b, outside of what the door fills; nothing is refused."""
+    format, losses = FORMATS[name], Losses()
+    carried = project(batch, format, Writing("", OPTIONS.get(name, {})), losses)
+    done = write_to(path, name, [batch])
+    assert compared(read_rows(path, name), format) == compared(carried.to_pylist(), format)
+    assert (done.given, done.written) == (batch.num_rows, carried.num_rows)
+    assert done.losses == list(losses)
+
+
+@pytest.mark.parametrize("name", BOTH)
+@given(batch=batches(min_size=1, max_size=1, recorded_at=RECORDED_AT))
+def test_the_losses_are_exactly_what_differs(name, batch, path) -> None:
+    """For one row: the row is lost as a record, or each field that comes back otherwise is one loss."""
+    done = write_to(path, name, [batch])
+    before, after = batch.to_pylist(), read_rows(path, name, source=batch.column("source")[0].as_py())
+    if not after:
+        assert [(loss.field, loss.count) for loss in done.losses] == [("record", 1)]
+    else:
+        differing = [field for field in IDENTITY_FIELDS.names if before[0][field] != after[0][field]]
+        assert [(loss.field, loss.count) for loss in done.losses] == [(field, 1) for field in sorted(differing)]
+    if FORMATS[name].keeps_entries:
+        assert not done.losses and len(after) == 1
+        assert after[0]["evidence"] == before[0]["evidence"] or not before[0]["evidence"]
+
+
+@pytest.mark.parametrize("name", BOTH)
+@given(batch=batches(max_size=4, source="a"))
+def test_losses_add_up(name, batch, path) -> None:
+    """The losses of a list are those of its rows, counted."""
+    alone: Counter[tuple[str, str]] = Counter()
+    for row in range(batch.num_rows):
+        for loss in write_to(path, name, [batch.slice(row, 1)]).losses:
+            alone[loss.field, loss.reason] += loss.count
+    together = {(loss.field, loss.reason): loss.count for loss in write_to(path, name, [batch]).losses}
+    assert together == dict(alone)
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+@given(batch=batches(max_size=5, md5=digests("md5"), state="active", about=None), data=st.data())
+def test_the_same_entries_give_the_same_bytes(name, batch, data, path) -> None:
+    """However they are cut into batches."""
+    write_to(path, name, [batch])
+    once = path.read_bytes()
+    cut = data.draw(st.integers(0, batch.num_rows))
+    write_to(path, name, [batch.slice(0, cut), batch.slice(cut)])
+    assert path.read_bytes() == once
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_an_empty_list_is_a_list(name, path) -> None:
+    """Written and read."""
+    write_to(path, name, [])
+    assert read_rows(path, name) == []
+
+
+# Broken files --------------------------------------------------------------------------------------------
+
+
+def places(length: int) -> list[int]:
+    """Return places of a file: both ends and steps between; every one in the profile `thorough`."""
+    if settings().max_examples > 100:
+        return list(range(length))
+    return sorted({*range(min(40, length)), *range(40, length, length // 80 + 1), *range(max(0, length - 40), length)})
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_file_that_is_cut_anywhere_is_refused(name, path) -> None:
+    """An error of ours. A format that ends with its lines may yield a strict prefix, a cut line no entry."""
+    write_to(path, name, [small(name)])
+    data, whole = path.read_bytes(), read_rows(path, name)
+    assert len(whole) == 2
+    for cut in places(len(data)):
+        path.write_bytes(data[:cut])
+        found = tolerant(path, name)
+        if found is None or not data[cut:].strip():
+            continue
+        assert name in BY_LINE, f"cut at {cut} of {len(data)}: {found}"
+        known = compared(whole, FORMATS[name])
+        assert compared(found, FORMATS[name]) == known[: len(found)] and len(found) < 2, f"cut at {cut}"
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_flipped_byte_raises_nothing_but_our_errors(name, path) -> None:
+    """Rejects, another value, an error of ours; no other exception, whatever the byte becomes."""
+    write_to(path, name, [small(name)])
+    data, dice = bytearray(path.read_bytes()), random.Random(name)
+    for place in places(len(data)):
+        before = data[place]
+        data[place] = before ^ dice.choice([0x01, 0x10, 0x20, 0x80, 0xFF])
+        path.write_bytes(data)
+        tolerant(path, name)
+        data[place] = before
+
+
+@pytest.mark.parametrize("name", BOTH)
+@given(data=st.binary(max_size=200), keep=st.integers(0, 2000))
+def test_any_bytes_raise_nothing_but_our_errors(name, data, keep, path) -> None:
+    """After any beginning of a good file."""
+    write_to(path, name, [small(name)])
+    path.write_bytes(path.read_bytes()[:keep] + data)
+    tolerant(path, name)
+
+
+def tolerant(path: Path, name: str) -> list[Row] | None:
+    """Read what may be broken: the rows, rejects left out; None where the file is refused."""
+    rows: list[Row] = []
+    try:
+        for reader in open_readers(path, **read_settings(name, "a")):
+            for batch in reader.batches():
+                batch.validate(full=True)
+                rows += batch.to_pylist()
+            assert all(str(reject).isprintable() for reject in reader.rejects)
+    except InteropError as error:
+        assert str(error).isprintable()
+        return None
+    return rows
+
+
+# Sniffing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITABLE) - UNSNIFFED))
+def test_a_format_claims_what_it_writes(name, path) -> None:
+    """Alone with the greatest claim."""
+    for batch in (small(name), batch_of([])):
+        write_to(path, name, [batch])
+        found = claims(path.read_bytes()[: 1 << 16])
+        assert found and found[0].format == name
+        assert [claim.format for claim in found if claim.certainty == found[0].certainty] == [name]
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.format}/{case.folder.name}")
+def test_a_format_claims_its_cases(case: Case) -> None:
+    """Alone with the greatest claim; unless the case says that the content is not enough."""
+    for path in case.inputs:
+        (head,) = (reader.input.head() for reader in open_readers(path, format=case.format)[:1])
+        found = claims(head)
+        if case.is_sniffable:
+            assert [claim.format for claim in found if claim.certainty == found[0].certainty] == [case.format]
+
+
+@pytest.mark.parametrize("head", [b"", b"\n", b"{}", b"[]", b"<a/>", b"\x00" * 100, b"hello\n", b"%PDF-1.7\n", os.urandom(64)])
+def test_what_is_no_list_is_claimed_by_nobody(head) -> None:
+    """No format is the last resort."""
+    assert claims(head) == []
+
+
+@given(head=st.binary(max_size=300))
+def test_sniffing_never_fails(head) -> None:
+    """On any bytes; claims lie between 1 and 100."""
+    assert all(1 <= claim.certainty <= 100 for claim in claims(head))
+
+
+def test_streams_need_not_seek(path) -> None:
+    """Writers of the row formats write forward only, so that a list can go down a pipe."""
+    for name in sorted(set(WRITABLE) - {"catalog"}):
+        write_to(path, name, [small(name)])
+        stream = _Forward()
+        write_stream([small(name)], stream, FORMATS[name], Writing("-", OPTIONS.get(name, {})))
+        assert stream.getvalue() == path.read_bytes()
+
+
+class _Forward(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *args: object) -> int:
+        raise io.UnsupportedOperation("seek")
