@@ -92,7 +92,9 @@ def _check_trailer(trailer: Json, position: int, reading: Reading) -> None:
         raise reading.malformed(f"the end line speaks of {said} entries, the file has {count}", position)
     try:
         imports = trailer.get("imports", [])
-        reading.imports = [Import.from_json(imports[place]) for place in range(len(imports))]
+        reading.imports = [Import.from_json(value) for value in imports]
+        if not isinstance(imports, list):
+            raise TypeError
     except (ValueError, TypeError, KeyError, AttributeError):
         raise reading.malformed("the imports in the end line are broken", position) from None
 

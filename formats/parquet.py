@@ -1,13 +1,18 @@
 """parquet, version 1: `ENTRY_SCHEMA` as Apache Parquet, nothing lost, for column engines. Source: docs/parquet.md.
 
-One file, zstd, row groups of 131,072 rows, every page with its checksum. The footer's metadata holds under
-the key `hashlib_interop` the JSON object `{"imports":[…],"version":1}`, written last. The columns, their
-order and types are `model.ENTRY_SCHEMA`, to the letter: another Parquet file is not read as a list.
+One file, zstd, row groups of 131,072 rows. The footer's metadata holds under the key `hashlib_interop` the
+JSON object `{"bytes":…,"imports":[…],"sha256":"…","version":1}`, written last: the SHA-256 is of so many
+bytes before it, the row groups (Parquet's own checksums leave out the headers of its pages). The columns,
+their order and types are `model.ENTRY_SCHEMA`, to the letter: another Parquet file is not read as a list.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +21,7 @@ import pyarrow.parquet as pq
 
 from hashlib_interop.columns import rows_without
 from hashlib_interop.errors import shown
+from hashlib_interop.files import CHUNK
 from hashlib_interop.format import Columns, Format, Reading, Writing, whole
 from hashlib_interop.model import ENTRY_SCHEMA, canonical_json
 from hashlib_interop.report import Import
@@ -26,6 +32,16 @@ KEY = b"hashlib_interop"
 VERSION = 1
 ROWS = 131_072
 """Rows of a row group."""
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """What stands under our key."""
+
+    bytes: int
+    sha256: str
+    imports: list[Import]
+
 
 _BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError)
 
@@ -39,14 +55,18 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
         raise reading.malformed("Parquet is read from a file, not from a stream")
     path, position = reading.local_path(), 1
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+        with pq.ParquetFile(path) as opened:
             _check_schema(opened.schema_arrow, reading)
-            reading.imports = _imports(opened.metadata.metadata or {}, reading)
+            ours = _ours(opened.metadata.metadata or {}, reading)
+            _check_bytes(path, ours, reading)
+            reading.imports = ours.imports
             for batch in opened.iter_batches(reading.batch_rows):
                 batch.validate(full=True)
                 if batch.num_rows:
                     yield _checked(batch, position, reading)
                 position += batch.num_rows
+            if position - 1 != opened.metadata.num_rows:
+                raise reading.malformed("the rows are not as many as the footer says", position)
     except _BROKEN as error:
         raise reading.malformed(f"the Parquet file is broken or cut off ({shown(error, 120)})", position) from None
 
@@ -65,16 +85,26 @@ def _said(field: pa.Field) -> str:
     return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"
 
 
-def _imports(metadata: dict[bytes, bytes], reading: Reading) -> list[Import]:
+def _ours(metadata: dict[bytes, bytes], reading: Reading) -> _Ours:
     try:
-        ours = parsed(metadata[KEY])
-        version = ours["version"]
-        imports = [Import.from_json(value) for value in ours["imports"]]
+        said = parsed(metadata[KEY])
+        version = said["version"]
+        ours = _Ours(int(said["bytes"]), str(said["sha256"]), [Import.from_json(value) for value in said["imports"]])
     except (KeyError, ValueError, TypeError, AttributeError):
         raise reading.malformed(f"not one of ours: no usable {KEY.decode()} in the metadata") from None
     if version != VERSION:
         raise reading.malformed(f"made by a newer version ({shown(version)}); this one reads version {VERSION}")
-    return imports
+    return ours
+
+
+def _check_bytes(path: Path, ours: _Ours, reading: Reading) -> None:
+    hashing, left = hashlib.sha256(), ours.bytes
+    with path.open("rb") as raw:
+        while left > 0 and (chunk := raw.read(min(left, CHUNK))):
+            hashing.update(chunk)
+            left -= len(chunk)
+    if left or hashing.hexdigest() != ours.sha256:
+        raise reading.malformed("the row groups are not what was written: the SHA-256 differs")
 
 
 def _checked(batch: pa.RecordBatch, start: int, reading: Reading) -> Columns:
@@ -104,17 +134,43 @@ def _value(column: pa.Array, row: int) -> Any:
 
 def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing) -> None:
     """Write row groups of `ROWS` rows, then the footer with the imports, known when the rows are through."""
-    with pq.ParquetWriter(stream, ENTRY_SCHEMA, compression="zstd", write_page_checksum=True) as writer:
-        waiting = ENTRY_SCHEMA.empty_table()
-        for batch in batches:
-            waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
-            while len(waiting) >= ROWS:
-                writer.write_table(waiting.slice(0, ROWS).combine_chunks(), ROWS)
-                waiting = waiting.slice(ROWS)
-        if len(waiting):
-            writer.write_table(waiting.combine_chunks(), ROWS)
-        ours = {"version": VERSION, "imports": [one.to_json() for one in writing.imports]}
+    hashed = _Hashed(stream)
+    with pq.ParquetWriter(hashed, ENTRY_SCHEMA, compression="zstd") as writer:
+        for group in _groups(batches):
+            writer.write_table(group, ROWS)
+        ours = {
+            "version": VERSION,
+            "bytes": hashed.count,
+            "sha256": hashed.sha256.hexdigest(),
+            "imports": [one.to_json() for one in writing.imports],
+        }
         writer.add_key_value_metadata({KEY.decode(): canonical_json(ours)})
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    waiting = ENTRY_SCHEMA.empty_table()
+    for batch in batches:
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while len(waiting) >= ROWS:
+            yield waiting.slice(0, ROWS).combine_chunks()
+            waiting = waiting.slice(ROWS)
+    if len(waiting):
+        yield waiting.combine_chunks()
+
+
+class _Hashed(io.RawIOBase):
+    """A stream to write to that counts and hashes what goes through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self.count, self.sha256 = stream, 0, hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.count += len(data)
+        return self._stream.write(data)
 
 
 # Sniff ---------------------------------------------------------------------------------------------------

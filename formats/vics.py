@@ -174,7 +174,11 @@ def media_of(row: Json, dialect: Dialect) -> Json:
     extra = json.loads(row["extra"]).get("vics", {}) if row["extra"] else {}
     top, others = printed_hashes(row, dialect)
     record: Json = {"Category": _category(row, dialect)}
-    record |= {key: row[name].hex().upper() for key, name in ALGORITHM_KEYS.items() if row[name] and key in ("MD5", "SHA1")}
+    record |= {
+        key: row[name].hex().upper()
+        for key, name in ALGORITHM_KEYS.items()
+        if row[name] and key in ("MD5", "SHA1")
+    }
     record |= top | {
         "MediaSize": row["size"] if dialect.version == "2.0" or row["size"] is None else str(row["size"]),
         "MimeType": row["mime_type"],
@@ -224,7 +228,9 @@ FORMAT = Format(
     carries=CARRIES,
     suffixes=(".vics", ".vics.json"),
     options=(
-        Option("profile", "country profile of the categories (US, UK, …); default: from the context, else none"),
+        Option(
+            "profile", "country profile of the categories (US, UK, …); default: from the context, else none"
+        ),
         Option("context", "context URL, for a file that says it after the records or not at all"),
         Option("free_text", "yes: keep Comments"),
         Option("version", "version to write: 1.1, 1.2, 1.3 or 2.0 (default)"),

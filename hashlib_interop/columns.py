@@ -25,7 +25,6 @@ _NOT_HEX = 0xFF
 _NIBBLE = np.full(256, _NOT_HEX, np.uint8)
 _NIBBLE[list(b"0123456789abcdef")] = range(16)
 _NIBBLE[list(b"ABCDEF")] = range(10, 16)
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = 0xFF
@@ -52,13 +51,19 @@ def lengths_of(texts: pa.StringArray) -> npt.NDArray[np.int32]:
 def _fixed_bytes(texts: pa.Array, width: int) -> tuple[Bytes, Mask]:
     """Return the texts of exactly `width` bytes as an (n, width) array, and which rows they are."""
     fits = np.asarray(lengths_of(texts) == width, bool)
-    picked = texts if fits.all() else texts.filter(pa.array(fits))
-    offsets = np.frombuffer(picked.buffers()[1], np.int32)[picked.offset : picked.offset + len(picked) + 1]
-    data = picked.buffers()[2]
-    if not len(picked) or data is None:
-        return np.zeros((0, width), np.uint8), fits
-    flat = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
-    return flat.reshape(len(picked), width), fits
+    flat, count = _characters(texts), int(fits.sum())
+    if len(flat) != count * width:
+        flat = _characters(texts.filter(pa.array(fits)))
+    return flat.reshape(count, width), fits
+
+
+def _characters(texts: pa.Array) -> Bytes:
+    """Return the bytes of all texts, one after another."""
+    data = texts.buffers()[2]
+    if not len(texts) or data is None:
+        return np.zeros(0, np.uint8)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
 
 
 def _spread(values: Bytes, good: Mask, fits: Mask) -> tuple[pa.FixedSizeBinaryArray, Mask]:
@@ -70,7 +75,7 @@ def _spread(values: Bytes, good: Mask, fits: Mask) -> tuple[pa.FixedSizeBinaryAr
         full = np.ascontiguousarray(values)
     else:
         full = np.zeros((len(fits), width), np.uint8)
-        full[held] = values[good]
+        full[held] = values if good.all() else values[good]
     return fixed_binary(full, held), held
 
 
@@ -143,10 +148,7 @@ def encode_hex(values: pa.FixedSizeBinaryArray, upper: bool = False) -> pa.Strin
     """Return a digest column as hex text, null where null."""
     width = values.type.byte_width
     start = values.offset * width
-    flat = np.frombuffer(values.buffers()[1], np.uint8)[start : start + len(values) * width]
-    raw = flat.reshape(len(values), width)
-    chars = np.empty((len(values), 2 * width), np.uint8)
-    chars[:, 0::2], chars[:, 1::2] = _HEX[raw >> 4], _HEX[raw & 15]
+    chars = binascii.hexlify(memoryview(values.buffers()[1])[start : start + len(values) * width])
     offsets = np.arange(len(values) + 1, dtype=np.int32) * (2 * width)
     texts = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(chars))
     texts = pc.utf8_upper(texts) if upper else texts
@@ -192,13 +194,25 @@ def fingerprinted(**kinds: pa.Array) -> pa.ListArray:
     names = sorted(kinds, key=lambda k: k.replace("_", "-"))
     count = len(kinds[names[0]])
     valid = np.stack([mask_of(kinds[name].is_valid()) for name in names], axis=1)
-    stacked = pa.concat_arrays([kinds[name].cast(pa.binary()) for name in names])
+    stacked = pa.concat_arrays([_as_binary(kinds[name]) for name in names])
     order = np.arange(count)[:, None] + np.arange(len(names))[None, :] * count
-    values = stacked.take(pa.array(order[valid]))
+    one_full = len(names) == 1 and valid.all()
+    values = stacked if one_full else stacked.take(pa.array(order[valid]))
     labels = pa.array([name.replace("_", "-") for name in names])
     kind_of = np.broadcast_to(np.arange(len(names)), valid.shape)[valid]
     pairs = pa.StructArray.from_arrays([labels.take(pa.array(kind_of)), values], fields=list(FINGERPRINT))
     return list_of(pairs, valid.sum(axis=1))
+
+
+def _as_binary(values: pa.Array) -> pa.BinaryArray:
+    """Return a binary column of any kind as variable binary; one of fixed size without nulls is not copied."""
+    if not pa.types.is_fixed_size_binary(values.type) or values.null_count:
+        return values.cast(pa.binary())
+    width = values.type.byte_width
+    offsets = (np.arange(len(values) + 1, dtype=np.int32) + np.int32(values.offset)) * np.int32(width)
+    return pa.BinaryArray.from_buffers(
+        pa.binary(), len(values), [None, pa.py_buffer(offsets), values.buffers()[1]]
+    )
 
 
 def sorted_lists(lists: pa.ListArray, key: Callable[[Any], Any], keep_empty: bool = False) -> pa.ListArray:

@@ -1,7 +1,7 @@
 """The envelope of delimited text (CSV, TSV, `;`): strict RFC 4180, by blocks, positions exact.
 
-A block of the stream is cut at record ends that are found here, so that every record has its line, and
-pyarrow splits only what has been checked. What the rules are:
+Quotes, line ends and delimiters of a block are found all at once, so that every record has its line and every
+field its place; no library's idea of broken CSV comes in. What the rules are:
 
 * LF, CRLF and CR end a line. Inside quotes they belong to the field; lines are still counted.
 * A quote opens a field only at its start and closes it only before a delimiter or a line end; `""` inside
@@ -11,8 +11,6 @@ pyarrow splits only what has been checked. What the rules are:
 * A record with NUL bytes, not in UTF-8, or with another number of fields than the header is refused.
 * A record over 1 MiB is no record: the file is refused. So no field is longer, and memory is bounded.
 * Empty lines are skipped and counted.
-
-Refused records are overwritten by line feeds, which pyarrow skips: no second way of splitting.
 """
 
 from __future__ import annotations
@@ -28,12 +26,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from hashlib_interop.delimited_records import (
     LF,
     RECORD_LIMIT,
-    Buffer,
     Dialect,
     Numbers,
     Records,
@@ -158,8 +154,8 @@ def _header(block: Records | None, dialect: Dialect, reading: Reading) -> list[s
     if row in block.wrong or not text.all():
         raise reading.malformed(f"the header: {block.wrong.get(row, 'holds a NUL byte')}", line)
     block.first = row + 1
-    delimiters = block.delimiters[block.delimiters < block.stops[row]]
-    names = [column[0].as_py() for column in _split(text, len(delimiters) + 1, dialect, block.quoted)]
+    width = int((block.delimiters < block.stops[row]).sum()) + 1
+    names = [column[0].as_py() for column in _split(block, np.array([row]), width, dialect)]
     known = Counter(name.casefold() for name in names)
     twice = [name for name in names if known[name.casefold()] > 1]
     if twice:
@@ -175,16 +171,11 @@ def _rows(blocks: Iterable[Records], width: int, dialect: Dialect, reading: Read
         good = _checked_rows(block, width, dialect, reading)
         for at in range(0, len(good), reading.batch_rows):
             numbers = good[at : at + reading.batch_rows]
-            ends_at = int(numbers[-1]) + 1
-            end = int(block.starts[ends_at]) if ends_at < len(block.starts) else block.size
-            columns = _split(block.data[block.starts[numbers[0]] : end], width, dialect, block.quoted)
-            if len(columns[0]) != len(numbers):
-                raise reading.malformed("the records here cannot be told apart", int(block.lines[numbers[0]]))
-            yield Rows(columns, block.lines[numbers], block, numbers)
+            yield Rows(_split(block, numbers, width, dialect), block.lines[numbers], block, numbers)
 
 
 def _checked_rows(block: Records, width: int, dialect: Dialect, reading: Reading) -> Numbers:
-    """Return the numbers of the records that have `width` fields; refuse and erase the others."""
+    """Return the numbers of the records that have `width` fields; refuse the others."""
     counts = (
         np.searchsorted(block.delimiters, block.stops) - np.searchsorted(block.delimiters, block.starts) + 1
     )
@@ -194,7 +185,6 @@ def _checked_rows(block: Records, width: int, dialect: Dialect, reading: Reading
         spare = ends_empty & (counts == width + 1)
         counts[spare] = width
         block.stops = block.stops - spare
-        block.data[block.stops[spare]] = LF
         ends_empty &= ~spare
     if block.open_ended and ends_empty[-1]:
         block.refuse([len(counts) - 1], _OPEN_ENDED)
@@ -207,7 +197,6 @@ def _checked_rows(block: Records, width: int, dialect: Dialect, reading: Reading
     for row in sorted(row for row in block.wrong if row >= block.first):
         good[row] = False
         reading.reject(int(block.lines[row]), block.wrong[row], raw=block[row])
-        block.erase(row)
     return np.flatnonzero(good)
 
 
@@ -217,28 +206,30 @@ def _refuse_nul(block: Records) -> None:
     block.refuse(rows, "a NUL byte")
 
 
-def _split(text: Buffer, width: int, dialect: Dialect, quoted: bool) -> list[pa.StringArray]:
-    """Split checked records into text columns; nothing is null, nothing is stripped."""
-    names = [str(number) for number in range(width)]
-    table = pyarrow.csv.read_csv(
-        pa.BufferReader(pa.py_buffer(text)),
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=dialect.delimiter,
-            quote_char=dialect.quote if quoted else False,
-            newlines_in_values=quoted,
-            ignore_empty_lines=True,
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            check_utf8=False,
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[],
-            strings_can_be_null=False,
-        ),
-    )
-    return [
-        column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns
-    ]
+def _split(block: Records, rows: Numbers, width: int, dialect: Dialect) -> list[pa.StringArray]:
+    """Split records of `width` fields into text columns; nothing is null, nothing is stripped.
+
+    All fields and what stands between them are one Arrow array over the bytes as they lie; a column is
+    every so-many-th value of it.
+    """
+    first = np.searchsorted(block.delimiters, block.starts[rows])
+    inner = block.delimiters[first[:, None] + np.arange(width - 1)]
+    edges = np.empty((len(rows), 2 * width), np.int32)
+    edges[:, 0], edges[:, -1] = block.starts[rows], block.stops[rows]
+    edges[:, 1:-1:2], edges[:, 2::2] = inner, inner + 1
+    if block.quoted:
+        quoted = block.data[edges[:, 0::2]] == ord(str(dialect.quote))
+        edges[:, 0::2] += quoted
+        edges[:, 1::2] -= quoted
+    pieces = pa.StringArray.from_buffers(edges.size - 1, pa.py_buffer(edges), pa.py_buffer(block.data))
+    places = np.arange(len(rows)) * (2 * width)
+    columns = [pieces.take(pa.array(places + 2 * number)) for number in range(width)]
+    return [_undoubled(column, str(dialect.quote)) for column in columns] if block.quoted else columns
+
+
+def _undoubled(texts: pa.StringArray, quote: str) -> pa.StringArray:
+    """Make two quotes one; only fields in quotes hold any."""
+    return pc.replace_substring(texts, quote * 2, quote)
 
 
 # Writing -------------------------------------------------------------------------------------------------

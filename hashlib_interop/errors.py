@@ -22,6 +22,7 @@ class InteropError(Exception):
     exit_code = 3
 
     def __init__(self, message: str, *, file: str | None = None, position: str | None = None) -> None:
+        message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
         self.message, self.file, self.position = message, file, position
         place = ": ".join(shown(part, 200) for part in (file, position) if part)
         super().__init__(f"{place}: {message}" if place else message)

@@ -66,7 +66,7 @@ def _scan(buffer: bytearray, depth: int) -> _Scan:
     """Find the brackets of a buffer that begins outside any string, at `depth`."""
     data = np.frombuffer(buffer, np.uint8)
     marks = np.concatenate([_marks(data, start) for start in range(0, max(len(data), 1), _SLICE)])
-    chars = data[marks]
+    chars = data.take(marks)
     quote = chars == ord('"')
     slash = chars == ord("\\")
     if slash.any():
@@ -74,10 +74,11 @@ def _scan(buffer: bytearray, depth: int) -> _Scan:
     quotes = np.cumsum(quote, dtype=np.int32)
     kind = chars | 32
     mark = np.flatnonzero(((kind == ord("{")) | (kind == ord("}"))) & ((quotes & 1) == 0))
-    opens = kind[mark] == ord("{")
+    opens = kind.take(mark) == ord("{")
     steps = np.where(opens, np.int32(1), np.int32(-1))
     depths = depth + np.cumsum(steps, dtype=np.int32)
-    return _Scan(data, marks, marks[quote], marks[slash], marks[mark], opens, depths, quotes[mark], mark)
+    quoted, slashes = (marks.take(np.flatnonzero(wanted)) for wanted in (quote, slash))
+    return _Scan(data, marks, quoted, slashes, marks.take(mark), opens, depths, quotes.take(mark), mark)
 
 
 def _marks(data: Bytes, start: int) -> Places:
@@ -304,7 +305,7 @@ class ArrayRecords:
         """Demand one comma and blanks in every gap (no comma in the first where `fresh`); blank them."""
         lengths = ends - starts
         at = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        chars = self._scan.data[at]
+        chars = self._scan.data.take(at)
         comma = chars == ord(",")
         commas = np.bincount(np.repeat(np.arange(len(lengths)), lengths)[comma], minlength=len(lengths))
         wanted = np.ones(len(lengths), np.int64)

@@ -42,7 +42,9 @@ def dialect_of(writing: Writing) -> Dialect:
     version = str(writing.options.get("version", "2.0"))
     profile = str(writing.options.get("profile", "Default"))
     if version not in VERSIONS:
-        raise CannotWrite(f"no VICS version {shown(version)}; known: {', '.join(VERSIONS)}", file=writing.name)
+        raise CannotWrite(
+            f"no VICS version {shown(version)}; known: {', '.join(VERSIONS)}", file=writing.name
+        )
     if not re.fullmatch("[A-Za-z]{2,16}", profile):
         raise CannotWrite(f"no profile {shown(profile)}: say US, UK, …", file=writing.name)
     dialect = Dialect(version, profile, "Media")

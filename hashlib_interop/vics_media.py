@@ -1,7 +1,7 @@
 """Blocks of VICS records as columns of entries: each value judged once, a record refused with its first fault.
 
-Records that are flat and of known keys come as tokens from the engine; the others are taken apart one by
-one (`vics_record.py`) into tokens, and stand among them again in the order of the file.
+Records that are flat and of known keys come as columns; the others are taken apart one by one
+(`vics_record.py`), and stand among them again in the order of the file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ from hashlib_interop.columns import (
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Reading
 from hashlib_interop.json_columns import (
-    Tokens,
+    ScalarColumns,
     flags_of,
-    flat_tokens,
+    flat_scalars,
+    joined,
     numbers_of,
+    quoted,
+    scalar_columns,
     stamps_of,
     texts_of,
-    token_columns,
 )
 from hashlib_interop.json_records import Frames
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, Json, canonical_json
@@ -98,18 +100,18 @@ class MediaReader:
 
     def columns(self, frames: Frames) -> Columns:
         """Return the entries of a block; empty where it has none."""
-        tokens, read = flat_tokens(frames, SCALARS)
+        flat, read = flat_scalars(frames, SCALARS)
         places = np.flatnonzero(read)
         others = self._others(frames, np.flatnonzero(~read))
         if not len(places) and not others:
             return {}
-        slow = token_columns([record.tokens for record in others.values()])
-        whole = _joined(tokens, len(places), slow, len(others))
+        slow = scalar_columns([record.plain for record in others.values()])
+        whole = joined(flat, len(places), slow, len(others))
         everyone = np.concatenate([places, np.array(list(others), np.int64)])
         if others and len(places):
             order = np.argsort(everyone)
             everyone = everyone[order]
-            whole = {key: column.take(pa.array(order)) for key, column in whole.items()}
+            whole = {key: column.take(order) for key, column in whole.items()}
         records = [others.get(int(place)) for place in everyone] if others else []
         return _Block(self, whole, everyone, records, frames).columns()
 
@@ -162,27 +164,24 @@ def _shareable(text: bytes) -> bytes | None:
     return canonical_json(kept).encode()
 
 
-def _joined(one: Tokens, count: int, other: Tokens, more: int) -> Tokens:
-    """Return the rows of two sets of tokens, one after the other."""
-    if not more:
-        return one
-    nothing, nobody = pa.nulls(count, pa.string()), pa.nulls(more, pa.string())
-    names = sorted({*one, *other})
-    return {name: pa.concat_arrays([one.get(name, nothing), other.get(name, nobody)]) for name in names}
-
-
 class _Block:
-    """One block on its way from tokens to columns. `records` are the rows taken apart, or empty."""
+    """One block on its way from scalars to columns. `records` are the rows taken apart, or empty."""
 
     def __init__(
         self,
         reader: MediaReader,
-        tokens: Tokens,
+        scalars: ScalarColumns,
         places: npt.NDArray[np.int64],
         records: Sequence[Record | None],
         frames: Frames,
     ) -> None:
-        self.reader, self.tokens, self.places, self.records, self.frames = reader, tokens, places, records, frames
+        self.reader, self.scalars, self.places, self.records, self.frames = (
+            reader,
+            scalars,
+            places,
+            records,
+            frames,
+        )
         self.count = len(places)
         self.out: Columns = {"position": pa.array(places + frames.first)}
         self.own: dict[str, pa.StringArray] = {}
@@ -203,9 +202,9 @@ class _Block:
 
     def _text(self, key: str) -> pa.StringArray | None:
         """Return the texts of a key, None where no record has it."""
-        if key not in self.tokens:
+        if key not in self.scalars:
             return None
-        texts, bad = texts_of(self.tokens[key])
+        texts, bad = texts_of(self.scalars[key])
         self._fault(bad, key, "not a text")
         return texts
 
@@ -215,15 +214,17 @@ class _Block:
                 self.out[name], bad = decode_hex(texts, ALGORITHMS[name].width)
                 self._fault(bad, key, f"not {2 * ALGORITHMS[name].width} hex characters")
         held = [mask_of(self.out[name].is_valid()) for name in ALGORITHM_KEYS.values() if name in self.out]
-        self._fault(~np.any([np.zeros(self.count, bool), *held], axis=0), None, "holds no MD5, SHA1 or other digest")
+        self._fault(
+            ~np.any([np.zeros(self.count, bool), *held], axis=0), None, "holds no MD5, SHA1 or other digest"
+        )
         if (texts := self._text("PhotoDNA")) is not None:
             values, bad = decode_base64(texts, 144)
             self._fault(bad, "PhotoDNA", "not 144 bytes in 192 characters of base64")
             self.out["fingerprints"] = fingerprinted(photodna=values)
 
     def _plain(self) -> None:
-        if "MediaSize" in self.tokens:
-            numbers, bad = numbers_of(self.tokens["MediaSize"], 0)
+        if "MediaSize" in self.scalars:
+            numbers, bad = numbers_of(self.scalars["MediaSize"], 0)
             self._fault(bad, "MediaSize", "not a number of bytes")
             self.out["size"] = pc.if_else(pa.array(bad), _NO_TEXT, numbers).cast(pa.int64())
         for key, name in TEXT_KEYS.items():
@@ -235,9 +236,9 @@ class _Block:
     def _flags(self) -> None:
         words = pa.array(["false", "true"])
         for key in (*FLAG_KEYS, *OWN_FLAGS):
-            if key not in self.tokens:
+            if key not in self.scalars:
                 continue
-            flags, bad = flags_of(self.tokens[key])
+            flags, bad = flags_of(self.scalars[key])
             self._fault(bad, key, "neither true nor false")
             if key in FLAG_KEYS:
                 self.out[FLAG_KEYS[key]] = flags
@@ -250,16 +251,16 @@ class _Block:
         self.out["asserted_at"], bad, naive = stamps_of(texts)
         self._fault(bad, "DateUpdated", "not a date and time")
         if naive.any():
-            self.own["DateUpdated"] = pc.if_else(pa.array(naive), self.tokens["DateUpdated"], _NO_TEXT)
+            self.own["DateUpdated"] = pc.if_else(pa.array(naive), quoted(texts), _NO_TEXT)
 
     def _tags(self) -> None:
         if (texts := self._text("Tags")) is not None:
             self.out["tags"] = tag_lists(texts)
 
     def _category(self) -> None:
-        if "Category" not in self.tokens:
+        if "Category" not in self.scalars:
             return
-        codes, bad = numbers_of(self.tokens["Category"])
+        codes, bad = numbers_of(self.scalars["Category"])
         self._fault(bad, "Category", "not a whole number")
         schemes = pa.array([self.reader.dialect.scheme]).take(pa.array(np.zeros(self.count, np.int8)))
         known = self._known_files(codes)
@@ -270,7 +271,9 @@ class _Block:
                 for word, column in zip(KNOWN_FILE, (schemes, codes), strict=True)
             )
         held = codes.is_valid()
-        pairs = pa.StructArray.from_arrays([schemes.filter(held), codes.filter(held)], fields=list(CLASSIFICATION))
+        pairs = pa.StructArray.from_arrays(
+            [schemes.filter(held), codes.filter(held)], fields=list(CLASSIFICATION)
+        )
         self.out["classifications"] = list_of(pairs, mask_of(held).astype(np.int32))
 
     def _known_files(self, codes: pa.StringArray) -> Mask:
@@ -279,7 +282,9 @@ class _Block:
         known = mask_of(pc.equal(codes, str(number)))
         if number != 0 or not known.any():
             return known
-        present = {key: mask_of(column.is_valid()) for key, column in self.tokens.items() if key != "MediaID"}
+        present = {
+            key: mask_of(column.texts.is_valid()) for key, column in self.scalars.items() if key != "MediaID"
+        }
         hashes = sum(present[key].astype(int) for key in ALGORITHM_KEYS if key in present)
         known &= (hashes == 1) & (sum(held.astype(int) for held in present.values()) == 2)
         for row, record in enumerate(self.records):
@@ -288,12 +293,12 @@ class _Block:
 
     def _dropped(self) -> None:
         for key in (*DROPPED, *LINK_KEYS):
-            column = self.tokens.get(key)
+            column = self.scalars.get(key)
             if column is None:
                 continue
             if key == FREE_TEXT and self.reader.free_text:
                 continue
-            self.reader.reading.drop(DROPPED.get(key, LINKS), len(column) - column.null_count)
+            self.reader.reading.drop(DROPPED.get(key, LINKS), len(column) - column.texts.null_count)
 
     def _parts(self) -> None:
         """Add what the records taken apart hold: file names and further fingerprints."""
@@ -305,15 +310,17 @@ class _Block:
             kind = ENTRY_SCHEMA.field("fingerprints").type
             stated = self.out.get("fingerprints", pa.nulls(self.count, kind)).to_pylist()
             more = [[{"kind": kind, "value": value} for kind, value in found] for found in prints]
-            self.out["fingerprints"] = pa.array([(a or []) + b or None for a, b in zip(stated, more, strict=True)], kind)
+            self.out["fingerprints"] = pa.array(
+                [(a or []) + b or None for a, b in zip(stated, more, strict=True)], kind
+            )
 
     def _extra(self) -> pa.StringArray:
         """Return `{"vics": {…}}`, canonical, of the fields that the model has no place for."""
         for key in (*OWN_TEXTS, *((FREE_TEXT,) if self.reader.free_text else ())):
-            if self._text(key) is not None:
-                self.own[key] = _canonical(self.tokens[key])
-        texts = _members(self.own) if self.own else pa.nulls(self.count, pa.string())
-        return self._with_rest(texts) if any(record and record.rest for record in self.records) else texts
+            if (texts := self._text(key)) is not None:
+                self.own[key] = quoted(texts)
+        extra = _members(self.own) if self.own else pa.nulls(self.count, pa.string())
+        return self._with_rest(extra) if any(record and record.rest for record in self.records) else extra
 
     def _with_rest(self, texts: pa.StringArray) -> pa.StringArray:
         whole: list[str | None] = []
@@ -331,7 +338,7 @@ class _Block:
             for row in np.flatnonzero(bad).tolist():
                 refused.setdefault(row, (field, reason))
         for row, (field, reason) in sorted(refused.items()):
-            value = self.tokens[field][row].as_py() if field else None
+            value = self.scalars[field].texts[row].as_py() if field else None
             self.reader.refuse(self.frames, int(self.places[row]), reason, field, value)
         mask = np.zeros(self.count, bool)
         mask[list(refused)] = True
@@ -339,23 +346,12 @@ class _Block:
 
 
 def _members(own: dict[str, pa.StringArray]) -> pa.StringArray:
-    """Return tokens by key as `{"vics": {…}}`, null where a row has none."""
-    parts = [
-        pc.binary_join_element_wise(f'"{key}":', own[key], ",", "").fill_null("") for key in sorted(own)
-    ]
+    """Return JSON texts by key as `{"vics": {…}}`, null where a row has none."""
+    parts = [pc.binary_join_element_wise(f'"{key}":', own[key], ",", "").fill_null("") for key in sorted(own)]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "")
     inside = pc.binary_slice(joined.cast(pa.binary()), 0, -1).cast(pa.string())
     inside = pc.if_else(pc.equal(joined, ""), _NO_TEXT, inside)
     return pc.binary_join_element_wise('{"vics":{', inside, "}}", "")
-
-
-def _canonical(tokens: pa.StringArray) -> pa.StringArray:
-    """Return tokens in their one spelling; only those with an escape can have another."""
-    escaped = pc.match_substring(tokens, "\\").fill_null(False)
-    if not pc.any(escaped).as_py():
-        return tokens
-    mended = [canonical_json(json.loads(token)) for token in tokens.filter(escaped).to_pylist()]
-    return pc.replace_with_mask(tokens, escaped, pa.array(mended, pa.string()))
 
 
 def media_of_types(types: pa.StringArray) -> pa.StringArray:

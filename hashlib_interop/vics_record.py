@@ -1,13 +1,11 @@
 """The table of a VICS Media's keys, the dialect that a context says, and a record with nested parts taken apart.
 
-A plain field becomes its JSON token, so that its value is judged with everybody else's (`vics_media.py`);
-lists of hashes and files are read here, the rest goes to `extra` as it stands.
+A plain field stays as it is, so that its value is judged with everybody else's (`vics_media.py`); lists of hashes and files are read here, the rest goes to `extra` as it stands.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -97,9 +95,9 @@ class BadMedia(ValueError):
 
 @dataclass
 class Record:
-    """A record taken apart: tokens of its plain fields, what goes to `extra`, names, further fingerprints."""
+    """A record taken apart: its plain fields, what goes to `extra`, names, further fingerprints."""
 
-    tokens: dict[str, str]
+    plain: Json
     rest: Json
     names: list[str]
     prints: list[tuple[str, bytes]]
@@ -110,7 +108,7 @@ def taken_apart(record: Json, count: Counter[str]) -> Record:
     for key, value in plain.items():
         if isinstance(value, (dict, list)):
             raise BadMedia("holds an object or a list", key, value)
-    found = Record({key: json.dumps(value, ensure_ascii=False) for key, value in plain.items()}, {}, [], [])
+    found = Record(plain, {}, [], [])
     found.rest = {key: value for key, value in record.items() if key not in SCALARS and not is_link(key)}
     count.update(LINKS for key in record if is_link(key) and key not in SCALARS)
     own = record.get("MD5")
@@ -185,10 +183,10 @@ def _take_hash(found: Record, kind: str, value: object) -> None:
         found.prints.append((kind, _print(kind, value)))
         return
     key = kind.upper()
-    stated = json.loads(found.tokens.get(key, '""'))
+    stated = found.plain.get(key)
     if stated and str(stated).casefold() != value.casefold():
         raise BadMedia("an alternative hash contradicts it", key, stated)
-    found.tokens[key] = json.dumps(value)
+    found.plain[key] = value
 
 
 def _print(kind: str, value: str) -> bytes:
@@ -212,6 +210,10 @@ def printed_hashes(row: Json, dialect: Dialect) -> tuple[Json, list[Json]]:
     if dialect.version == "2.0" and named and (first := next((v for n, v in named if n == "PhotoDNA"), None)):
         top["PhotoDNA"] = first
         named.remove(("PhotoDNA", first))
-    named += [(key, row[name].hex().upper()) for key, name in ALGORITHM_KEYS.items() if row[name] and key[3:] in ("256", "384", "512")]
+    named += [
+        (key, row[name].hex().upper())
+        for key, name in ALGORITHM_KEYS.items()
+        if row[name] and key[3:] in ("256", "384", "512")
+    ]
     md5 = {"MD5": row["md5"].hex().upper()} if row["md5"] else {}
     return top, [md5 | {"HashName": name, "HashValue": value} for name, value in named]

@@ -207,12 +207,14 @@ class Scanner:
         return root
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if self._texts:
-            self._take_text()
-        place = self._place
-        child: _Place | Tree | None = place.children.get(name) if type(place) is _Place else None
-        if child is None:
-            child = self._stranger(name, attributes)
+        place, texts = self._place, self._texts
+        known = type(place) is _Place
+        if texts:
+            if known and len(texts) == 1 and not place.holds_text and texts[0].isspace():  # type: ignore[union-attr]
+                texts.clear()
+            else:
+                self._take_text()
+        child: _Place | Tree = (known and place.children.get(name)) or self._stranger(name, attributes)  # type: ignore[union-attr]
         if type(child) is _Place:
             self._enter(child, name)
             if attributes and child is not _NOWHERE:
@@ -235,9 +237,12 @@ class Scanner:
         return Record(self._named(name), self._place.path, self._parser.CurrentByteIndex)
 
     def _end(self, name: str) -> None:
-        if self._texts:
-            self._take_text()
-        place = self._place
+        place, texts = self._place, self._texts
+        if texts:
+            if len(texts) == 1 and type(place) is _Place and place.holds_text and self._record is not None:
+                self._record.row[place.path] = texts.pop()
+            else:
+                self._take_text()
         self._place = self._stack.pop()
         if type(place) is _Place and place.key == "" and self._record is not None:
             record, self._record = self._record, None

@@ -22,3 +22,6 @@ UNORDERED = {"catalog"}
 
 UNSNIFFED = {"columns", "plain"}
 """Formats whose content says too little: the user may have to name them."""
+
+WITNESSED = {"catalog"}
+"""Formats that take an entry only with evidence in a file that was imported."""

@@ -33,6 +33,7 @@ FORMAT_NAMES = ("vics", "icse", "ncmec", "columns", "plain", "native", "parquet"
 SCHEMES = (
     "ncmec/industry", "ncmec/environment", "vics/US", "uk/sc-2014", "interpol/baseline", "c3p/arachnid-shield", "local",
 )  # fmt: skip
+SOURCES = ("ncmec-npo", "interpol-icse", "a", "b2", "0._-")
 NASTY = (
     " ", "  lead", "trail  ", "\t", "a\tb", "\n", "a\nb", "a\r\nb", "\r", "\x00", "a\x00b", "\x1b]0;x\x07",
     '"', '""', "'", "a,b", "a;b", "a|b", "a=b", "a:b", "=1+1", "+1", "-1", "@x", "#", "\\", "\\n", "\\\\", "/", "{}",
@@ -141,7 +142,7 @@ def evidences() -> st.SearchStrategy[Evidence]:
 
 def sources() -> st.SearchStrategy[str]:
     """Slugs of sources."""
-    return st.sampled_from(["ncmec-npo", "interpol-icse", "a", "b2", "0._-"])
+    return st.sampled_from(SOURCES)
 
 
 def json_values() -> st.SearchStrategy[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -44,7 +45,8 @@ def remade(table: pa.Table, metadata: dict[str, str] | None) -> bytes:
     return out.getvalue()
 
 
-OURS = {"hashlib_interop": '{"imports":[],"version":1}'}
+NO_BYTES = hashlib.sha256(b"").hexdigest()
+OURS = {"hashlib_interop": f'{{"bytes":0,"imports":[],"sha256":"{NO_BYTES}","version":1}}'}
 
 
 def test_other_tools_read_it(tmp_path) -> None:
@@ -52,7 +54,10 @@ def test_other_tools_read_it(tmp_path) -> None:
     path = file(tmp_path, written(batch_of(ROWS)))
     table = pq.read_table(path)
     assert table.schema.equals(ENTRY_SCHEMA) and table.column("ref").to_pylist() == [row.ref for row in ROWS]
-    assert json.loads(pq.read_metadata(path).metadata[b"hashlib_interop"]) == {"version": 1, "imports": []}
+    ours = json.loads(pq.read_metadata(path).metadata[b"hashlib_interop"])
+    rows = path.read_bytes()[: ours["bytes"]]
+    assert ours == {"version": 1, "imports": [], "bytes": len(rows), "sha256": hashlib.sha256(rows).hexdigest()}
+    assert len(rows) > 1000
 
 
 def test_row_groups_do_not_follow_the_batches(monkeypatch, tmp_path) -> None:
@@ -91,8 +96,10 @@ def test_another_schema_is_refused_at_its_first_difference(change, message, tmp_
     [
         (None, "no usable hashlib_interop"),
         ({"hashlib_interop": "nonsense"}, "no usable hashlib_interop"),
-        ({"hashlib_interop": '{"version":1,"imports":[{}]}'}, "no usable hashlib_interop"),
-        ({"hashlib_interop": '{"version":2,"imports":[]}'}, "made by a newer version"),
+        ({"hashlib_interop": OURS["hashlib_interop"].replace("[]", "[{}]")}, "no usable hashlib_interop"),
+        ({"hashlib_interop": OURS["hashlib_interop"].replace(":1}", ":2}")}, "made by a newer version"),
+        ({"hashlib_interop": OURS["hashlib_interop"].replace("e3b0", "0000")}, "the SHA-256 differs"),
+        ({"hashlib_interop": OURS["hashlib_interop"].replace('"bytes":0', '"bytes":99999999')}, "the SHA-256 differs"),
     ],
 )
 def test_metadata_of_somebody_else_are_refused(metadata, message, tmp_path) -> None:
@@ -102,23 +109,12 @@ def test_metadata_of_somebody_else_are_refused(metadata, message, tmp_path) -> N
         list(read(file(tmp_path, data), format="parquet"))
 
 
-def test_a_file_of_another_writer_with_our_schema_is_read(tmp_path) -> None:
-    """An engine may have filtered it."""
-    data = remade(pa.Table.from_batches([batch_of(ROWS)]), OURS)
-    assert [row.ref for row in read(file(tmp_path, data))] == [row.ref for row in ROWS]
-
-
 def test_a_flipped_byte_in_the_data_is_found(tmp_path) -> None:
-    """Every page has a checksum: no other value in silence."""
+    """No other value in silence, no row gone."""
     data = bytearray(written(batch_of(ROWS)))
-    whole = [row.id for row in read(file(tmp_path, bytes(data)))]
     end = len(data) - int.from_bytes(data[-8:-4], "little") - 8
-    refused = 0
     for place in range(4, end, 3):
         data[place] ^= 0x55
-        try:
-            assert [row.id for row in read(file(tmp_path, bytes(data)), format="parquet")] == whole
-        except MalformedInput:
-            refused += 1
+        with pytest.raises(MalformedInput):
+            list(read(file(tmp_path, bytes(data)), format="parquet"))
         data[place] ^= 0x55
-    assert refused > (end - 4) / 3 * 0.5
