@@ -18,8 +18,7 @@ def make(path: str | os.PathLike[str], count: int, seed: int = 1) -> None:
     rng = random.Random(seed)
     with open(path, "w", encoding="utf-8", newline="") as out:
         out.write(HEADER)
-        for number in range(count):
-            out.write(_row(rng, number))
+        out.writelines(_row(rng, number) for number in range(count))
 
 
 def _row(rng: random.Random, number: int) -> str:

@@ -59,8 +59,9 @@ def standard(path: str, name: str) -> int:
 
 def threatexchange(path: str, name: str) -> int:
     """python-threatexchange's own reader of NCMEC pages."""
-    from threatexchange.exchanges.clients.ncmec.hash_api import GetEntriesResponse
     from xml.etree import ElementTree
+
+    from threatexchange.exchanges.clients.ncmec.hash_api import GetEntriesResponse
 
     return len(GetEntriesResponse.from_xml(ElementTree.fromstring(Path(path).read_bytes())).updates)
 

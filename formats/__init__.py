@@ -43,11 +43,13 @@ class _Formats(Mapping[str, Format]):
 
     def _load(self, name: str) -> Format:
         if name in MODULES:
-            return getattr(import_module(f"hashlib_interop.formats.{name}"), "FORMAT")  # noqa: B009
+            declared: Format = import_module(f"hashlib_interop.formats.{name}").FORMAT
+            return declared
         point = self._plugins().get(name)
         if point is None:
             raise UnknownFormat(f"no format {shown(name)!r}; known: {', '.join(self)}")
-        return point.load()
+        plugged: Format = point.load()
+        return plugged
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted([*MODULES, *self._plugins()]))

@@ -81,7 +81,7 @@ def _import(row: dict[str, Any], rejects: list[Reject], dropped: dict[str, int])
         format=row["format"],
         reader=row["reader"],
         delivery=row["delivery"],
-        recorded_at=_stamp(row["recorded_at"]),
+        recorded_at=datetime.fromtimestamp(row["recorded_at"] / 1000, UTC),
         facts=json.loads(row["facts"]),
         read=row["read"],
         rejected=row["rejected"],

@@ -1,4 +1,4 @@
-"""VICS 1.1, 1.2, 1.3 and 2.0, Project VIC's JSON (not public; source: partner-formats.md, sections 3 and 4.1).
+"""VICS 1.1, 1.2, 1.3 and 2.0, Project VIC's JSON (not public; source: docs on partner formats).
 
     {"odata.metadata": "http://github.com/ICMEC/ProjectVic/DataModels/1.3.xml#Media", "value": [ {…}, … ]}
     {"@odata.context": "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media",
@@ -29,17 +29,21 @@ from hashlib_interop.vics_media import MediaReader
 from hashlib_interop.vics_record import ALGORITHM_KEYS, FLAG_KEYS, Dialect, printed_hashes
 
 CONTEXT = re.compile(
-    r".*ProjectVic.*/(?P<version>\d+\.\d+)\.xml(?:/(?P<profile>[A-Za-z]{2,16})/\$metadata)?#(?P<set>Cases|Media)/?",
+    r".*ProjectVic.*/(?P<version>\d+\.\d+)\.xml"
+    r"(?:/(?P<profile>[A-Za-z]{2,16})/\$metadata)?#(?P<set>Cases|Media)/?",
     re.IGNORECASE,
 )
 CONTEXT_KEYS = ("@odata.context", "odata.metadata")
-PERSONAL = ("CaseNumber", "ContactName", "ContactPhone", "ContactEmail", "ContactTitle", "SeizureDate")
 CASE_FACTS = {
     "SourceApplicationName": "application",
     "SourceApplicationVersion": "application version",
     "ContactOrganization": "organisation",
     "CaseID": "case",
+    "TotalMediaFiles": "stated media files",
+    "TotalPrecategorized": "stated precategorised",
 }
+CASES_NAMED = 10
+"""Values of one fact that are kept; the number of cases is a fact of its own."""
 
 # An extra quote that Clees4All writes: "IsSuspected":"true"" (partner-formats.md, section 3.7).
 _EXTRA_QUOTE = re.compile(rb'"(\w+)"\s*:\s*"(?:true|false)""')
@@ -129,10 +133,10 @@ class _Cases:
         for name, value in case.items():
             if name in CASE_FACTS and value not in (None, ""):
                 text = str(value).strip("{}").lower() if name == "CaseID" else str(value)
-                self._facts.setdefault(CASE_FACTS[name], {})[text] = None
-            elif name.startswith("Total"):
-                continue
-            elif value not in (None, "", [], {}):
+                found = self._facts.setdefault(CASE_FACTS[name], {})
+                if len(found) < CASES_NAMED:
+                    found[text] = None
+            elif name not in CASE_FACTS and value not in (None, "", [], {}):
                 self._reading.drop(f"case: {shown(name)}")
 
     def note(self) -> None:
@@ -165,7 +169,8 @@ def _head(dialect: Dialect) -> str:
     if dialect.version != "2.0":
         url = f"http://github.com/ICMEC/ProjectVic/DataModels/{dialect.version}.xml#Media"
         return f'{{"odata.metadata":"{url}","value":[\n'
-    url = f"http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/{dialect.profile or 'Default'}/$metadata#Media"
+    base = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml"
+    url = f"{base}/{dialect.profile or 'Default'}/$metadata#Media"
     return f'{{"@odata.context":"{url}","value":[\n'
 
 

@@ -202,7 +202,7 @@ def _prepare(database: sqlite_utils.Database) -> None:
         if name in _WITHOUT_ROWID:
             _create_tree(database, name, columns)
         else:
-            database[name].create(columns, pk=key, foreign_keys=keys)
+            database.table(name).create(columns, pk=key, foreign_keys=keys)
     database.execute(_COMPUTED)
 
 
@@ -252,7 +252,7 @@ def _fill(
     _insert(database.conn, "meta", _meta_rows(policy, crosswalk).items())
 
 
-def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Iterable[Any]]) -> None:
+def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     marks = ", ".join("?" * len(TABLES[table]))
     connection.executemany(f"INSERT INTO [{table}] VALUES ({marks})", rows)
 

@@ -109,12 +109,13 @@ def decode_base64(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinary
     length = (width + 2) // 3 * 4
     padding = -width % 3
     chars, fits = _fixed_bytes(texts, length)
-    sextets = np.frombuffer(bytearray(chars.tobytes().translate(_SEXTETS)), np.uint8).reshape(chars.shape)
+    sextets = np.frombuffer(chars.tobytes().translate(_SEXTETS), np.uint8).reshape(chars.shape)
     good = sextets[:, : length - padding].max(axis=1, initial=0) != _NOT_BASE64
     if padding:
         good &= (chars[:, length - padding :] == ord("=")).all(axis=1)
         spare = 0x0F if padding == 2 else 0x03
         good &= (sextets[:, length - padding - 1] & spare) == 0
+        sextets = sextets.copy()
         sextets[:, length - padding :] = 0
     values = _packed(sextets).reshape(len(chars), length // 4 * 3)[:, :width]
     return _finish(texts, values, np.asarray(good, bool), fits)
@@ -123,8 +124,14 @@ def decode_base64(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinary
 def _packed(sextets: Bytes) -> Bytes:
     """Return four sextets as three bytes each; the shifts go over all four, or two at a time, in one word."""
     words = sextets.reshape(-1, 4).view("<u4")[:, 0]
-    pairs = ((words & 0x003F003F) << 6) | ((words >> 8) & 0x003F003F)
-    triples = (((pairs & 0xFFF) << 12) | (pairs >> 16)).view(np.uint8).reshape(-1, 4)
+    pairs = words & np.uint32(0x003F003F)
+    pairs <<= 6
+    pairs |= (words >> 8) & np.uint32(0x003F003F)
+    high = pairs >> 16
+    pairs &= np.uint32(0xFFF)
+    pairs <<= 12
+    pairs |= high
+    triples = pairs.view(np.uint8).reshape(-1, 4)
     packed = np.empty((len(triples), 3), np.uint8)
     for place in range(3):
         packed[:, place] = triples[:, 2 - place]

@@ -41,7 +41,7 @@ from hashlib_interop.format import Reading
 
 __all__ = ["Dialect", "Rows", "read_rows", "write_rows"]
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 _OPEN_ENDED = "no line end and an empty last field: the file may be cut off here"
 
 

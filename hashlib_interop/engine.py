@@ -46,7 +46,7 @@ def engine(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an engine with a memory limit; it works and spills in `folder`, else in a private one."""
     with contextlib.nullcontext(folder) if folder else private_folder() as private:
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory,
             "temp_directory": str(private / "spill"),
             "preserve_insertion_order": False,

@@ -1,9 +1,9 @@
 """Flat JSON objects as columns of scalars, and scalars as values; without a Python object a record.
 
 A scalar is kept as its text (`ABC`, `12`, `true`) and whether it stood in quotes; absent and `null` are
-both null. `flat_scalars` takes only records in the plain form that it can prove sound: known keys, each once, strings
-without escapes or control characters, whole numbers, `true`, `false`, `null`, and nothing else between
-them but what JSON wants there. Every other record is left to `strict_json`, which decides.
+both null. `flat_scalars` takes only records in the plain form that it can prove sound: known keys, each
+once, strings without escapes or control characters, whole numbers, `true`, `false`, `null`, and nothing
+else between them but what JSON wants there. Every other record is left to `strict_json`, which decides.
 """
 
 from __future__ import annotations

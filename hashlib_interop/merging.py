@@ -264,7 +264,10 @@ def summary(path: Path, output: str, format: str, imports: list[Import]) -> Merg
     try:
         columns = "name, delivery, read, rejected, active, retracted, withdrawn, quarantined, only_here"
         rows = database.execute(f"SELECT {columns} FROM sources ORDER BY id").fetchall()
-        one = lambda sql: database.execute(sql).fetchone()[0]  # noqa: E731
+
+        def one(sql: str) -> int:
+            return int(database.execute(sql).fetchone()[0])
+
         read, items = sum(row[2] for row in rows), one("SELECT count(*) FROM items")
         return Merged(
             output=output,

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hashlib_interop.errors import shown
 
-
 REJECTS_KEPT = 10_000
 
 

@@ -14,6 +14,7 @@ Reads `core`, `alive`, `standing`, `member`, `held`, `refused`, `denied`, `log`;
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -38,7 +39,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     _conflicts(connection)
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, list[object]]) -> None:
+def _register(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Sequence[object]]) -> None:
     """Make a small table from Python lists of texts or numbers."""
     kinds = {key: pa.int32() if key in ("tier", "place") else pa.string() for key in columns}
     staged = pa.table({key: pa.array(values, kinds[key]) for key, values in columns.items()})

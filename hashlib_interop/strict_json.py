@@ -16,9 +16,7 @@ def strict_json(text: bytes) -> Any:
     a number beyond a double, a lone surrogate, broken UTF-8, a depth beyond the stack.
     """
     try:
-        value = json.loads(
-            text.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite
-        )
+        value = _DECODER.decode(text.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start + 1}") from None
     except RecursionError:
@@ -53,3 +51,6 @@ def _check_surrogates(value: Any) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("half of a surrogate pair") from None
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)

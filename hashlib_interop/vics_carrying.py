@@ -57,7 +57,7 @@ def dialect_of(writing: Writing) -> Dialect:
 
 
 def _some_text(name: str, commas: bool) -> Carry:
-    """Carry the items of a list that are not empty; without commas and outer spaces where a comma parts them."""
+    """Carry items that are not empty; without commas and outer spaces where a comma parts them."""
 
     def carry(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
         lists = batch.column(name)

@@ -1,4 +1,4 @@
-"""Blocks of VICS records as columns of entries: each value judged once, a record refused with its first fault.
+"""Blocks of VICS records as columns of entries: each value judged once, a record refused with one fault.
 
 Records that are flat and of known keys come as columns; the others are taken apart one by one
 (`vics_record.py`), and stand among them again in the order of the file.

@@ -1,6 +1,7 @@
-"""The table of a VICS Media's keys, the dialect that a context says, and a record with nested parts taken apart.
+"""The keys of a VICS Media, the dialect that a context says, and a record with nested parts taken apart.
 
-A plain field stays as it is, so that its value is judged with everybody else's (`vics_media.py`); lists of hashes and files are read here, the rest goes to `extra` as it stands.
+A plain field stays as it is, so that its value is judged with everybody else's (`vics_media.py`); lists of
+hashes and files are read here, the rest goes to `extra` as it stands.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ DROPPED = {
 }
 LINKS = "odata links"
 LINK_KEYS = (
-    "odata.id", "odata.editLink", "AlternativeHashes@odata.navigationLinkUrl", "Exifs@odata.navigationLinkUrl",
+    "odata.id", "odata.editLink",
+    "AlternativeHashes@odata.navigationLinkUrl", "Exifs@odata.navigationLinkUrl",
     "MediaFiles@odata.navigationLinkUrl", "Segments@odata.navigationLinkUrl",
     "Repositories@odata.navigationLinkUrl",
 )  # fmt: skip
 SCALARS = (
-    *ALGORITHM_KEYS, "PhotoDNA", "Category", "MediaSize", "DateUpdated", "Tags", *FLAG_KEYS, *TEXT_KEYS, *OWN_FLAGS,
-    *OWN_TEXTS, *DROPPED, *LINK_KEYS,
+    *ALGORITHM_KEYS, "PhotoDNA", "Category", "MediaSize", "DateUpdated", "Tags",
+    *FLAG_KEYS, *TEXT_KEYS, *OWN_FLAGS, *OWN_TEXTS, *DROPPED, *LINK_KEYS,
 )  # fmt: skip
+_SCALARS = frozenset(SCALARS)
 
 KNOWN_FILE = ("nsrl", "present")
 PRINTS = {"photodna": 144, "pdq": 32}
@@ -104,16 +107,20 @@ class Record:
 
 
 def taken_apart(record: Json, count: Counter[str]) -> Record:
-    plain = {key: record[key] for key in SCALARS if record.get(key) is not None}
-    for key, value in plain.items():
-        if isinstance(value, (dict, list)):
-            raise BadMedia("holds an object or a list", key, value)
-    found = Record(plain, {}, [], [])
-    found.rest = {key: value for key, value in record.items() if key not in SCALARS and not is_link(key)}
-    count.update(LINKS for key in record if is_link(key) and key not in SCALARS)
-    own = record.get("MD5")
-    _take_files(found, own if isinstance(own, str) else "", count)
-    _take_hashes(found, own if isinstance(own, str) else "")
+    """Return a record in its parts; count the links dropped. `BadMedia` where a list is not what it must be."""
+    found = Record({}, {}, [], [])
+    for key, value in record.items():
+        if key in _SCALARS:
+            if isinstance(value, (dict, list)):
+                raise BadMedia("holds an object or a list", key, value)
+            found.plain[key] = value
+        elif is_link(key):
+            count[LINKS] += 1
+        else:
+            found.rest[key] = value
+    md5 = found.plain.get("MD5")
+    _take_files(found, md5 if isinstance(md5, str) else "", count)
+    _take_hashes(found, md5 if isinstance(md5, str) else "")
     return found
 
 

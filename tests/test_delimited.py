@@ -85,7 +85,11 @@ def test_blocks_leave_no_trace(size, monkeypatch) -> None:
     assert read(WELL_FORMED, delimiter=";")[0] == whole
 
 
-@given(lines=st.lists(st.sampled_from([b"1,2", b'"a,b",c', b'5" disk,x', b'"a"b,c', b"1", b"1,2,3", b"a\0,b", b"\xff,b"])))
+@given(
+    lines=st.lists(
+        st.sampled_from([b"1,2", b'"a,b",c', b'5" disk,x', b'"a"b,c', b"1", b"1,2,3", b"a\0,b", b"\xff,b"])
+    )
+)
 def test_one_bad_record_costs_one_record(lines) -> None:
     """However many there are, good lines are read and bad ones refused, each with its line."""
     rows, rejects, _ = read(b"\n".join([*lines, b""]), ["a", "b"])
@@ -109,7 +113,12 @@ def test_reasons_name_the_fault() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b'a,b\n1,2\n3,"4\n5,6\n', b'a,b\n1,2\n3,"4', b'a,b\n1,2\n3,"4\n5,"6"\n7,8\n', b'a,b\n1,2\n3,"' + b"x,y\n" * 300_000],
+    [
+        b'a,b\n1,2\n3,"4\n5,6\n',
+        b'a,b\n1,2\n3,"4',
+        b'a,b\n1,2\n3,"4\n5,"6"\n7,8\n',
+        b'a,b\n1,2\n3,"' + b"x,y\n" * 300_000,
+    ],
 )
 def test_an_unclosed_quote_swallows_nothing(data) -> None:
     """The file is refused, and the line named where the quote opens."""
@@ -135,7 +144,9 @@ def test_a_spare_field_is_allowed_only_where_it_is_empty() -> None:
 
 def test_a_last_line_that_may_be_cut_is_refused() -> None:
     """No line end and an empty last field; a quoted empty field is whole."""
-    assert read(b"a,b\n1,2\n3,")[1] == [(3, "no line end and an empty last field: the file may be cut off here")]
+    assert read(b"a,b\n1,2\n3,")[1] == [
+        (3, "no line end and an empty last field: the file may be cut off here")
+    ]
     assert read(b'a,b\n3,""')[0] == [(2, ["3", ""])]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -106,7 +106,7 @@ def run(entries: list[Entry], policy: Policy, body: Any, imports: list[Import] |
 
 def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What the engine found, in the shape of the reference."""
-    fetch = lambda sql: connection.execute(sql).fetchall()  # noqa: E731
+    fetch = lambda sql: connection.execute(sql).fetchall()
     members: dict[int, set[bytes]] = defaultdict(set)
     for item, entry in fetch("SELECT item, id FROM joined JOIN core USING (e)"):
         members[item].add(entry)

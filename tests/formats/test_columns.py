@@ -73,7 +73,9 @@ def listed(tmp_path, mapping):
 def test_what_a_mapping_carries_comes_back(name, batch, safe, tmp_path) -> None:
     """Law 15: with and without quotes and a header, with and without the spreadsheet's apostrophe."""
     (tmp_path / "tabs").write_text(TABS)
-    file = {"common": "common", "tabs": str(tmp_path / "tabs")}.get(name, str(CASES.parents[1] / "conformance_mapping.toml"))
+    file = {"common": "common", "tabs": str(tmp_path / "tabs")}.get(
+        name, str(CASES.parents[1] / "conformance_mapping.toml")
+    )
     check(batch, {"mapping": file, "spreadsheet_safe": safe}, tmp_path)
 
 
@@ -112,7 +114,9 @@ def test_a_shipped_header_is_recognised_and_no_example_is() -> None:
     """Exactly, in any case; two shipped mappings never have one header."""
     for name in shipped():
         mapping, _ = load_mapping(name)
-        head = mapping.delimiter.join(f'"{n}"'.upper() if mapping.quote else n for n in mapping.columns).encode()
+        head = mapping.delimiter.join(
+            f'"{n}"'.upper() if mapping.quote else n for n in mapping.columns
+        ).encode()
         assert FORMAT.sniff(head + b"\r\n") == (0 if mapping.example else 75)
     assert FORMAT.sniff(b'"SHA-1","MD5"\n') == 0
     assert len({tuple(load_mapping(name)[0].columns) for name in shipped()}) == len(shipped())
@@ -163,12 +167,21 @@ def test_an_unknown_header_needs_a_mapping(tmp_path) -> None:
         ("[columns]\na = { field = 'md5' }\nb = { field = 'classification' }", "needs a scheme"),
         ("[columns]\na = { field = 'md5' }\nb = { field = 'asserted_at' }", "a date is never guessed"),
         ("[columns]\na = { field = 'md5' }\nb = { field = 'asserted_at', format = '%Y' }", "give a zone"),
-        ("[columns]\na = { field = 'md5' }\nb = { field = 'asserted_at', format = '%Y', zone = 'X/Y' }", "unknown time zone"),
-        ("[columns]\na = { field = 'md5' }\nb = { field = 'media', values = { x = 'film' } }", "media cannot be"),
+        (
+            "[columns]\na = { field = 'md5' }\nb = { field = 'asserted_at', format = '%Y', zone = 'X/Y' }",
+            "unknown time zone",
+        ),
+        (
+            "[columns]\na = { field = 'md5' }\nb = { field = 'media', values = { x = 'film' } }",
+            "media cannot be",
+        ),
         ("[columns]\na = { field = 'md5', separator = '|' }", "md5 is no list"),
         ("delimiter = 'a'\n[columns]\na = { field = 'md5' }", "delimiter"),
         ("encoding = 'utf-99'\n[columns]\na = { field = 'md5' }", "unknown encoding"),
-        ("[constants]\nmedia = 'image'\n[columns]\na = { field = 'md5' }\nb = { field = 'media' }", "two places"),
+        (
+            "[constants]\nmedia = 'image'\n[columns]\na = { field = 'md5' }\nb = { field = 'media' }",
+            "two places",
+        ),
         ("[columns", "not TOML"),
     ],
 )
@@ -200,7 +213,11 @@ def test_an_encoding_is_said_by_the_mapping_and_a_mark_overrules_it(listed) -> N
     """Bytes are never tried in one encoding after the other."""
     text = "encoding = 'cp1252'\n[columns]\nmd5 = { field = 'md5' }\nwho = { field = 'contributor' }\n"
     data = f"md5,who\n{md5(1)},€é\n"
-    for encoded in (data.encode("cp1252"), b"\xef\xbb\xbf" + data.encode(), b"\xff\xfe" + data.encode("utf-16-le")):
+    for encoded in (
+        data.encode("cp1252"),
+        b"\xef\xbb\xbf" + data.encode(),
+        b"\xff\xfe" + data.encode("utf-16-le"),
+    ):
         assert next(iter(listed(text, encoded))).contributor == "€é"
     assert next(iter(listed(text, data.encode(), encoding="utf-8"))).contributor == "€é"
 

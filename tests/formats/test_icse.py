@@ -73,7 +73,10 @@ def test_flags_have_several_words(reader, word) -> None:
 def test_baseline_no_is_a_statement_not_an_absence(reader) -> None:
     """`No` is kept as the raw code: the row is in ICSE and not in INTERPOL's Baseline."""
     found = list(reader(row(MD5=md5(1), Baseline="No"), row(MD5=md5(2))))
-    assert [e.classifications for e in found] == [(Classification(scheme="interpol/baseline", code="No"),), ()]
+    assert [e.classifications for e in found] == [
+        (Classification(scheme="interpol/baseline", code="No"),),
+        (),
+    ]
 
 
 def test_investigation_names_are_dropped_and_counted(reader) -> None:
@@ -91,7 +94,9 @@ def test_rows_with_one_image_id_and_different_content_are_two_entries(reader) ->
 def test_a_row_needs_a_digest_or_an_id(reader) -> None:
     """A PhotoDNA alone names nothing; with an id it is an entry."""
     one = reader(row(PhotoDNA="0A" * 144), row(PhotoDNA="0A" * 144, ImageID="7"))
-    assert [(e.ref, e.fingerprints) for e in one] == [("7", (Fingerprint(kind="photodna", value=b"\x0a" * 144),))]
+    assert [(e.ref, e.fingerprints) for e in one] == [
+        ("7", (Fingerprint(kind="photodna", value=b"\x0a" * 144),))
+    ]
     assert [r.reason for r in one.rejects] == ["no digest and no record id"]
 
 
@@ -117,7 +122,7 @@ def test_unknown_columns_are_kept_and_written_on_request(tmp_path, reader) -> No
     assert entries[0].extra == {"icse": {"Age band": "0-2"}}
     assert [loss.field for loss in write(entries, tmp_path / "a", format="icse").losses] == ["extra"]
     assert not write(entries, tmp_path / "b", format="icse", options={"also": "Age band"}).losses
-    assert list(read(tmp_path / "b", format="icse"))[0].extra == entries[0].extra
+    assert next(iter(read(tmp_path / "b", format="icse"))).extra == entries[0].extra
 
 
 def test_a_derived_ref_is_not_written_as_an_image_id(tmp_path) -> None:
@@ -149,7 +154,9 @@ def test_no_cell_is_a_formula_when_it_is_made_safe(tmp_path) -> None:
     write(entries, tmp_path / "out", format="icse", options={"spreadsheet_safe": "yes"})
     cells = [line.split(";")[9] for line in (tmp_path / "out").read_text().splitlines()[1:]]
     assert cells == ["'" + text for text in series]
-    assert [e.series for e in read(tmp_path / "out", format="icse", options={"spreadsheet_safe": "yes"})] == list(series)
+    assert [
+        e.series for e in read(tmp_path / "out", format="icse", options={"spreadsheet_safe": "yes"})
+    ] == list(series)
 
 
 def test_the_benchmark_generator_makes_a_list_that_is_read_whole(tmp_path) -> None:

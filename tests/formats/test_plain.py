@@ -25,7 +25,9 @@ def test_a_bare_hash_needs_its_algorithm(tmp_path) -> None:
     path.write_text(f"# NTLM?\n{hexes(1)['md5']}\n")
     with pytest.raises(MalformedInput, match="line 2: a hash without its algorithm.*--option algorithm=md5"):
         list(read(path, format="plain"))
-    assert [e.ref for e in read(path, format="plain", options={"algorithm": "MD-5"})] == [f"md5:{hexes(1)['md5']}"]
+    assert [e.ref for e in read(path, format="plain", options={"algorithm": "MD-5"})] == [
+        f"md5:{hexes(1)['md5']}"
+    ]
     with pytest.raises(BadPolicy, match="option algorithm: unknown algorithm 'ntlm'"):
         list(read(path, format="plain", options={"algorithm": "ntlm"}))
 
@@ -41,7 +43,11 @@ def test_the_option_does_not_overrule_a_name_on_the_line(tmp_path) -> None:
 
 def test_the_strongest_digest_is_written(tmp_path) -> None:
     """The weaker ones are losses: a line is an entry, two lines would be two."""
-    done = write([Entry(source="a", **hexes(1)), Entry(source="a", md5=hexes(2)["md5"])], tmp_path / "o", format="plain")
+    done = write(
+        [Entry(source="a", **hexes(1)), Entry(source="a", md5=hexes(2)["md5"])],
+        tmp_path / "o",
+        format="plain",
+    )
     assert (tmp_path / "o").read_text() == f"sha512 {hexes(1)['sha512']}\nmd5 {hexes(2)['md5']}\n"
     assert {loss.field: loss.count for loss in done.losses} == {"md5": 1, "sha1": 1, "sha256": 1, "sha384": 1}
 
@@ -60,7 +66,14 @@ def test_sniffing_says_how_sure_it_is() -> None:
     named = "".join(f"{name}:{text}\n" for name, text in known.items()).encode()
     assert FORMAT.sniff(b"# comment\r\n\r\n" + named) == 60
     assert FORMAT.sniff(f"{known['md5']}\n{known['md5']}".encode()) == 40
-    for head in (f"{known['md5']}\n{known['sha1']}\n", f"ntlm {known['md5']}\n", f"{known['md5']}  a.jpg\n", "word\n", "", "#\n"):
+    for head in (
+        f"{known['md5']}\n{known['sha1']}\n",
+        f"ntlm {known['md5']}\n",
+        f"{known['md5']}  a.jpg\n",
+        "word\n",
+        "",
+        "#\n",
+    ):
         assert FORMAT.sniff(head.encode()) == 0
     cut = named * 200
     assert FORMAT.sniff(cut[: 1 << 16]) == 60
