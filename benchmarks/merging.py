@@ -45,6 +45,7 @@ def child(inputs: list[str], output: str, sources: str) -> None:
 
 
 def merged_apart(inputs: list[str], output: Path, sources: str = "") -> dict[str, Any]:
+    """Merge in a child process and return what it printed."""
     command = [sys.executable, "-m", "benchmarks.merging", "child", json.dumps(inputs), str(output), sources]
     result: dict[str, Any] = json.loads(subprocess.check_output(command))
     return result

@@ -93,6 +93,7 @@ def child(name: str, contender: str, path: str) -> None:
 
 
 def main() -> None:
+    """Measure every contender and print the table, then the same as JSON."""
     print(f"reading {COUNT:,} entries; entries per CPU second, median of {RUNS}\n")
     print(f"{'format':8}{'reader':20}{'entries/s':>12}{'ratio':>8}{'bar':>10}")
     results = []

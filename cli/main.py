@@ -59,21 +59,25 @@ class Commands(click.Group):
         return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, so that none is imported."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples and exit status, as every command does."""
         from hashlib_interop.cli.shared import write_epilog
 
         example = f"{PROGRAM} info export.xml\n{PROGRAM} convert export.xml -o export.csv --to columns"
         write_epilog(formatter, example, _EXITS)
 
     def main(self, *args: Any, **settings: Any) -> Any:
+        """Run behind the trap and exit."""
         settings["standalone_mode"] = False
         settings.setdefault("prog_name", PROGRAM)
         sys.exit(trapped(lambda: super(Commands, self).main(*args, **settings)))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a closed pipe ends it quietly."""
         try:
             done = super().invoke(ctx)
             sys.stdout.flush()
