@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "ncmec",
     "parquet",
     "plain",
+    "rejects",
     "vics",
 )
 

@@ -10,20 +10,22 @@ the catalog's policy resolved it: what a partner's tool imports).
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import sqlite_utils
 
-from hashlib_interop.catalog import APPLICATION_ID, meta, open_catalog, strongest
-from hashlib_interop.columns import columns_of_rows
-from hashlib_interop.errors import BadCatalog
+from hashlib_interop.catalog import APPLICATION_ID, EPOCH, meta, open_catalog, stamp_of, strongest
+from hashlib_interop.columns import columns_of_rows, complete
+from hashlib_interop.errors import BadCatalog, shown
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing, whole
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS
+from hashlib_interop.formats._row_checks import faults
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, Handling
 from hashlib_interop.report import Import, Reject
 
 _PLAIN = ("ref", "contributor", "seq", *DIGESTS, "media", "mime_type", "size", "series", "reason", "extra")
@@ -35,12 +37,29 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
         raise BadCatalog("a catalog is read from a file", file=reading.name)
     database = open_catalog(reading.local_path())
     try:
+        meta(database)
         reading.imports = list(_imports(database).values())
         rows = _items(database) if reading.options.get("rows") == "items" else _entries(database)
         for batch in _chunks(rows, reading.batch_rows):
-            yield columns_of_rows(batch)
+            columns = columns_of_rows(batch)
+            _check(columns, reading)
+            yield columns
+    except _ODD as error:
+        raise BadCatalog(f"holds what no catalog holds ({shown(error, 150)})", file=reading.name) from None
     finally:
         database.close()
+
+
+# What values of the wrong type or shape end in, in a catalog that somebody else has put together.
+_ODD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, sqlite3.Error, pa.ArrowException)
+
+
+def _check(columns: Columns, reading: Reading) -> None:
+    """Hold the rows against the model: one bad row, and the catalog is not one of ours."""
+    for name, bad, reason in faults(complete(columns, {"source": reading.source})):
+        if bad.any():
+            row = columns["position"][int(bad.argmax())].as_py()
+            raise BadCatalog(f"{name} {reason}", file=reading.name, position=f"entry {row}")
 
 
 def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -52,10 +71,6 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str
             waiting = []
     if waiting:
         yield waiting
-
-
-def _stamp(value: int | None) -> datetime | None:
-    return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
 def _imports(database: sqlite_utils.Database) -> dict[int, Import]:
@@ -74,14 +89,14 @@ def _imports(database: sqlite_utils.Database) -> dict[int, Import]:
 def _import(row: dict[str, Any], rejects: list[Reject], dropped: dict[str, int]) -> Import:
     return Import(
         source=row["source_name"],
-        release=_stamp(row["release"]),
+        release=stamp_of(row["release"]),
         file=row["file"],
         name=row["name"],
         size=row["size"],
         format=row["format"],
         reader=row["reader"],
         delivery=row["delivery"],
-        recorded_at=datetime.fromtimestamp(row["recorded_at"] / 1000, UTC),
+        recorded_at=EPOCH + timedelta(milliseconds=row["recorded_at"]),
         facts=json.loads(row["facts"]),
         read=row["read"],
         rejected=row["rejected"],
@@ -129,11 +144,11 @@ def _entry(
         **{name: row[name] for name in _PLAIN},
         **{name: None if row[name] is None else bool(row[name]) for name in FLAGS},
         "source": sources[row["source"]],
-        "asserted_at": _stamp(row["asserted_at"]),
+        "asserted_at": stamp_of(row["asserted_at"]),
         "state": "retracted" if row["retracted"] else "active",
         "file_names": json.loads(row["file_names"] or "null"),
         "tags": json.loads(row["tags"] or "null"),
-        "handling": json.loads(row["handling"] or "null"),
+        "handling": _handling(row["handling"]),
         "fingerprints": [{"kind": kind, "value": value} for kind, value in more["fingerprints"]] or None,
         "classifications": [{"scheme": s, "code": c} for s, c, _ in more["classifications"]] or None,
         "about": about,
@@ -146,10 +161,19 @@ def _entry(
 def _expanded(run: tuple[Any, ...], imports: dict[int, Import]) -> list[dict[str, Any]]:
     """Evidence of a run: its position in the first import, then one sighting for each further import."""
     first, last, position = run
+    if not 1 <= first <= last <= len(imports):
+        raise ValueError(f"a run of imports {first} to {last}")
     return [
         {"file": imports[k].file, "release": imports[k].release, "position": position if k == first else None}
         for k in range(first, last + 1)
     ]
+
+
+def _handling(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    label = Handling.model_validate_json(text).model_dump()
+    return {name: value if value or name == "audience" else None for name, value in label.items()}
 
 
 def _vote(rows: list[tuple[Any, ...]]) -> tuple[dict[str, Any] | None, str | None]:
@@ -187,14 +211,14 @@ def _item(row: dict[str, Any], members: list[tuple[Any, ...]], prints: list[tupl
         **{name: row[name] for name in DIGESTS},
         **flags,
         "ref": strongest(row) or f"item:{row['id']}",
-        "asserted_at": _stamp(max((s for s in stamps if s is not None), default=None)),
+        "asserted_at": stamp_of(max((s for s in stamps if s is not None), default=None)),
         "mime_type": agreed[0],
         "series": agreed[1],
         "size": row["size"],
         "media": row["media"],
         "fingerprints": [{"kind": kind, "value": value} for kind, value in prints] or None,
         "classifications": value,
-        "handling": json.loads(row["handling"] or "null"),
+        "handling": _handling(row["handling"]),
         "position": row["id"],
     }
 

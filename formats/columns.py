@@ -17,8 +17,8 @@ import pyarrow as pa
 from hashlib_interop.errors import BadPolicy
 from hashlib_interop.files import HEAD, recoded
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
-from hashlib_interop.mapped import ENTRY_FIELDS, SAFE, carries, read_mapped, refusals, write_mapped
-from hashlib_interop.mapping import Mapping, load_mapping, recognised
+from hashlib_interop.formats._mapped import ENTRY_FIELDS, SAFE, carries, read_mapped, refusals, write_mapped
+from hashlib_interop.formats._mapping import Mapping, load_mapping, recognised
 
 NAME = "columns"
 DEFAULT = "common"

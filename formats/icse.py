@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
-from hashlib_interop.mapped import SAFE, carries, read_mapped, refusals, write_mapped
-from hashlib_interop.mapping import Column, Mapping
+from hashlib_interop.formats._mapped import SAFE, carries, read_mapped, refusals, write_mapped
+from hashlib_interop.formats._mapping import Column, Mapping
 
 NAME = "icse"
 YES_NO = {

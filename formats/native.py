@@ -4,7 +4,7 @@
     {"md5":"0cc1…","ref":"md5:0cc1…","source":"ncmec-npo",…}        one entry a line, canonical JSON
     {"end":true,"entries":1,"imports":[…]}                          without it the file is cut off
 
-UTF-8; lines end in LF (CRLF is read). How a field looks: `row_json.py`. A file written by hand may leave
+UTF-8; lines end in LF (CRLF is read). How a field looks: `_native_rows.py`. A file written by hand may leave
 out `source`, `ref`, `seq`, `state`, `recorded_at` and `evidence`: the door fills them.
 """
 
@@ -18,9 +18,9 @@ import pyarrow as pa
 from hashlib_interop.columns import columns_of_rows
 from hashlib_interop.errors import CannotWrite, shown
 from hashlib_interop.format import Columns, Format, Reading, Writing, whole
+from hashlib_interop.formats._native_rows import BadField, object_of, parsed, row_of
 from hashlib_interop.model import ENTRY_SCHEMA, Json, canonical_json
 from hashlib_interop.report import Import
-from hashlib_interop.row_json import BadField, object_of, parsed, row_of
 
 NAME = "hashlib_interop/native"
 VERSION = 1
@@ -35,6 +35,7 @@ LINE = 16 << 20
 def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     """Yield entries as they were written; the trailer gives `reading.imports`."""
     _check_header(_line(stream, reading, 1), reading)
+    reading.frame = (_written({"format": NAME, "version": VERSION}).decode(), _written(_end(1, [])).decode())
     rows: list[Json] = []
     position, size = 2, 0
     while not (value := _value(line := _line(stream, reading, position), position, reading)).get("end"):
@@ -110,7 +111,11 @@ def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing)
         stream.write(b"".join(_written(object_of(row)) for row in batch.to_pylist()))
         count += batch.num_rows
     imports = [one.to_json() for one in writing.imports]
-    stream.write(_written({"end": True, "entries": count, "imports": imports}))
+    stream.write(_written(_end(count, imports)))
+
+
+def _end(count: int, imports: list[Json]) -> Json:
+    return {"end": True, "entries": count, "imports": imports}
 
 
 def _written(value: Json) -> bytes:

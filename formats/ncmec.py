@@ -10,8 +10,8 @@ Source: partner-formats.md, section 1 (NCMEC's documentation pages and facebook/
 
 An entry is known by the member's id and its own id: `ref` is `MEMBER/ENTRY`, parted by the first slash. Ids
 are unique inside one environment only, so each environment is a source of its own. Feedback on an entry
-becomes votes (`ncmec_feedback.py`). How records become columns is in `ncmec_page.py`, what one looks like in
-`ncmec_record.py`, what survives a write in `ncmec_carrying.py`. References to large fingerprints (`href`) are kept in `extra` and never fetched.
+becomes votes (`_ncmec_feedback.py`). How records become columns is in `_ncmec_page.py`, what one looks like in
+`_ncmec_record.py`, what survives a write in `_ncmec_carrying.py`. References to large fingerprints (`href`) are kept in `extra` and never fetched.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ import pyarrow as pa
 from hashlib_interop.errors import BadOption, shown
 from hashlib_interop.files import CHUNK, private_folder
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
+from hashlib_interop.formats._ncmec_carrying import CARRIES, Window, refuses
+from hashlib_interop.formats._ncmec_feedback import feedback_xml, last_update
+from hashlib_interop.formats._ncmec_page import Page
+from hashlib_interop.formats._ncmec_record import LAYOUT, NAME, NAMESPACE, record_xml, stamp_text
 from hashlib_interop.model import Json
-from hashlib_interop.ncmec_carrying import CARRIES, Window, refuses
-from hashlib_interop.ncmec_feedback import feedback_xml, last_update
-from hashlib_interop.ncmec_page import Page
-from hashlib_interop.ncmec_record import LAYOUT, NAME, NAMESPACE, record_xml, stamp_text
 from hashlib_interop.xml_records import XmlRecords
 
 ENVIRONMENTS = (

@@ -23,10 +23,10 @@ from hashlib_interop.columns import rows_without
 from hashlib_interop.errors import shown
 from hashlib_interop.files import CHUNK
 from hashlib_interop.format import Columns, Format, Reading, Writing, whole
+from hashlib_interop.formats._native_rows import parsed
+from hashlib_interop.formats._row_checks import faults
 from hashlib_interop.model import ENTRY_SCHEMA, canonical_json
 from hashlib_interop.report import Import
-from hashlib_interop.row_checks import faults
-from hashlib_interop.row_json import parsed
 
 KEY = b"hashlib_interop"
 VERSION = 1

@@ -7,7 +7,7 @@
 A hash set has Media in `value`, a case export has Cases with `Media` in them; which of both is seen by
 structure, for RECON names one and writes the other. `Category` means something only with its profile:
 US, UK, … from the context, else `vics/unspecified`. There is no tombstone: a newer file replaces.
-How one Media is read is in `vics_media.py`, what survives a write in `vics_carrying.py`.
+How one Media is read is in `_vics_media.py`, what survives a write in `_vics_carrying.py`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import pyarrow as pa
 
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
+from hashlib_interop.formats._vics_carrying import CARRIES, dialect_of, media_files_of
+from hashlib_interop.formats._vics_media import MediaReader
+from hashlib_interop.formats._vics_record import ALGORITHM_KEYS, FLAG_KEYS, Dialect, printed_hashes
 from hashlib_interop.json_records import ArrayRecords
 from hashlib_interop.model import Json, canonical_json
-from hashlib_interop.vics_carrying import CARRIES, dialect_of, media_files_of
-from hashlib_interop.vics_media import MediaReader
-from hashlib_interop.vics_record import ALGORITHM_KEYS, FLAG_KEYS, Dialect, printed_hashes
 
 CONTEXT = re.compile(
     r".*ProjectVic.*/(?P<version>\d+\.\d+)\.xml"
@@ -59,6 +59,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     inner: set[bool] = set()
     for frames in records:
         media = media or MediaReader(_dialect(records.envelope, reading), reading, diagnosis, cases.add)
+        reading.frame = reading.frame or _frame(_context(records.envelope, reading))
         inner.add(frames.inner)
         columns = media.columns(frames)
         if columns and len(columns["position"]):
@@ -92,6 +93,12 @@ def _context(envelope: Json, reading: Reading) -> str | None:
     if context is not None and not (isinstance(context, str) and CONTEXT.fullmatch(context)):
         raise reading.malformed(f"not a VICS file: its context is {shown(context)}")
     return context
+
+
+def _frame(context: str | None) -> tuple[str, str]:
+    """Return what makes a Media a file of its own."""
+    said = f'"{CONTEXT_KEYS[0]}":{canonical_json(context)},' if context else ""
+    return f'{{{said}"value":[', "]}"
 
 
 def _dialect(envelope: Json, reading: Reading) -> Dialect:

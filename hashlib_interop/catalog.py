@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -296,21 +297,30 @@ QUERIES = {
 }
 
 
-def _milliseconds(stamp: Any) -> int | None:
-    return None if stamp is None else round(stamp.timestamp() * 1000)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(stamp: datetime | None) -> int | None:
+    """Return a stamp as the catalog keeps it."""
+    return None if stamp is None else (stamp - EPOCH) // timedelta(milliseconds=1)
+
+
+def stamp_of(value: int | None) -> datetime | None:
+    """Return what `milliseconds` gave; exact up to the year 9999, which floats are not."""
+    return None if value is None else EPOCH + timedelta(milliseconds=value)
 
 
 def _import_row(number: int, one: Import, numbers: dict[str, int]) -> tuple[Any, ...]:
     return (
         number,
         numbers[one.source],
-        _milliseconds(one.release),
+        milliseconds(one.release),
         one.file,
         one.name,
         one.size,
         one.format,
         one.reader,
-        _milliseconds(one.recorded_at),
+        milliseconds(one.recorded_at),
         canonical_json(one.facts),
         one.read,
         one.rejected,
@@ -352,6 +362,7 @@ def open_catalog(path: str | Path) -> sqlite_utils.Database:
     name = str(path)
     if not Path(path).is_file():
         raise BadCatalog("no such file", file=name)
+    _check_size(Path(path))
     connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         identity = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -368,6 +379,16 @@ def open_catalog(path: str | Path) -> sqlite_utils.Database:
             file=name,
         )
     return sqlite_utils.Database(connection)
+
+
+def _check_size(path: Path) -> None:
+    """SQLite reads a file that was cut inside its last page as if it were whole; its header says the size."""
+    with path.open("rb") as opened:
+        head = opened.read(100)
+    page = int.from_bytes(head[16:18], "big")
+    wanted = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+    if head.startswith(b"SQLite format 3\x00") and path.stat().st_size != wanted:
+        raise BadCatalog(f"cut off or grown: {path.stat().st_size:,} bytes, expected {wanted:,}", file=str(path))
 
 
 def meta(database: sqlite_utils.Database) -> dict[str, Any]:

@@ -307,7 +307,7 @@ def evidence_column(file: bytes, release: Any, positions: pa.Array) -> pa.ListAr
     """Return the evidence of rows read from one file of one release."""
     count = len(positions)
     files = np.broadcast_to(np.frombuffer(file, np.uint8), (count, 32))
-    stamps = pa.array([release], STAMP).take(pa.array(np.zeros(count, np.int64)))
+    stamps = release if isinstance(release, pa.Array) else constant(release, STAMP, count)
     items = pa.StructArray.from_arrays([fixed_binary(files), stamps, positions], fields=list(EVIDENCE))
     return list_of(items, np.ones(count, np.int32))
 

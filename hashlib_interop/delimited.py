@@ -71,6 +71,7 @@ def read_rows(
     `MalformedInput` for no header, a name that stands twice, or a file that cannot be trusted to its end.
     """
     blocks = _blocks(stream, reading, dialect)
+    reading.frame = ("", "\n")
     if names is None:
         first = next(blocks, None)
         found = _header(first, dialect, reading)
@@ -154,6 +155,7 @@ def _header(block: Records | None, dialect: Dialect, reading: Reading) -> list[s
     if row in block.wrong or not text.all():
         raise reading.malformed(f"the header: {block.wrong.get(row, 'holds a NUL byte')}", line)
     block.first = row + 1
+    reading.frame = (f"{block[row].decode()}\n", "\n")
     width = int((block.delimiters < block.stops[row]).sum()) + 1
     names = [column[0].as_py() for column in _split(block, np.array([row]), width, dialect)]
     known = Counter(name.casefold() for name in names)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -206,7 +206,7 @@ class Log:
     def _stand(self, policy: Policy) -> None:
         """Standing by register: quarantine first, then the newest release, then the greatest stamp."""
         recorded = [i.recorded_at for i in self.imports.values()]
-        horizon = int((max(recorded) + timedelta(hours=policy.skew_hours)).timestamp() * 1000) if recorded else 0
+        horizon = _horizon(max(recorded), policy) if recorded else 0
         self.connection.execute(
             f"""CREATE TABLE standing AS
             WITH reach AS (SELECT e, max(last) AS last, min(first) AS first FROM run GROUP BY e), fit AS (
@@ -224,6 +224,11 @@ class Log:
             WHERE standing = {CURRENT} AND NOT retracted AND NOT speaks_of
               AND coalesce({", ".join(STRONGEST_FIRST)}) IS NOT NULL"""
         )
+
+
+def _horizon(clock: datetime, policy: Policy) -> int:
+    """The latest stamp that is believed, in milliseconds."""
+    return (clock - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) + policy.skew_hours * 3_600_000
 
 
 def _sql_type(kind: pa.DataType) -> str:

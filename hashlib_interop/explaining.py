@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
 from hashlib_interop.algorithms import ALGORITHMS, Digest, parse_digest, parse_hex
-from hashlib_interop.catalog import STANDINGS, meta, open_catalog, strongest
+from hashlib_interop.catalog import STANDINGS, meta, open_catalog, stamp_of, strongest
 from hashlib_interop.errors import BadDigest, shown
 
 
@@ -145,14 +145,14 @@ def _one(database: sqlite_utils.Database, number: int, item: dict[str, Any] | No
         source=row["source_name"],
         ref=row["ref"],
         contributor=row["contributor"],
-        asserted_at=_stamp(row["asserted_at"]),
+        asserted_at=stamp_of(row["asserted_at"]),
         state="retracted" if row["retracted"] else "active",
         standing=STANDINGS[row["standing"]],
         digests=tuple(Digest(a, row[a]) for a in ALGORITHMS if row[a] is not None),
         classifications=[f"{c['scheme']} {c['code']}" for c in claims],
         role=_role(row, claims, item),
         file=row["file_name"],
-        release=_stamp(row["file_release"]),
+        release=stamp_of(row["file_release"]),
         last_file=row["last_name"],
         position=row["position"],
         size=row["size"],
@@ -178,7 +178,7 @@ def _votes(database: sqlite_utils.Database, item: int) -> list[dict[str, Any]]:
         FROM votes t JOIN entries v ON v.id = t.entry JOIN sources s ON s.id = v.source
         WHERE v.standing = 0 AND (t.about_source, t.about_ref) IN
             (SELECT o.name, e.ref FROM entries e JOIN sources o ON o.id = e.source WHERE e.item = ?) ORDER BY v.id"""
-    return [{**row, "asserted_at": _iso(_stamp(row["asserted_at"]))} for row in database.query(query, [item])]
+    return [{**row, "asserted_at": _iso(stamp_of(row["asserted_at"]))} for row in database.query(query, [item])]
 
 
 def conflicts(
@@ -232,10 +232,6 @@ def conflict_counts(path: str | Path) -> dict[str, dict[str, int]]:
         return {kind: {"count": count, "resolved": resolved} for kind, count, resolved in database.execute(query).fetchall()}
     finally:
         database.close()
-
-
-def _stamp(value: int | None) -> datetime | None:
-    return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
 def _iso(value: datetime | None) -> str | None:

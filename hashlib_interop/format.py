@@ -22,7 +22,10 @@ from hashlib_interop.errors import MalformedInput, TooManyRejects, shown
 from hashlib_interop.report import Import, Reject
 
 Columns = dict[str, pa.Array]
-"""Fields of `ENTRY_SCHEMA` by name, all of one length, and `position` (int64). Absent fields are null."""
+"""Fields of `ENTRY_SCHEMA` by name, all of one length, and `position` (int64). Absent fields are null.
+
+A column `release` (a stamp) says the release of each row, where a file holds rows of several.
+"""
 
 Delivery = Literal["snapshot", "delta"]
 RAW_LIMIT = 1 << 20
@@ -46,6 +49,12 @@ class Reading:
     release: datetime | None = None
     delivery: Delivery | None = None
     imports: list[Import] = field(default_factory=list)
+    frame: tuple[str, str] | None = None
+    """What makes a raw record a file of this format: the text before it and after it."""
+    deliveries: dict[tuple[str, datetime | None], Delivery] = field(default_factory=dict)
+    """How sources deliver, where the file itself knows: by source and release."""
+    withhold: bool = False
+    """Whether raw records may hold what this reader drops by rule."""
 
     def reject(
         self,
@@ -55,9 +64,14 @@ class Reading:
         field: str | None = None,
         value: object = None,
         raw: str | bytes | None = None,
+        frame: tuple[str, str] | None = None,
+        redacted: bool = False,
     ) -> None:
-        """Refuse one record: count it, hand it on, and stop the run where `max_rejects` is passed."""
-        self.rejected += 1
+        """Refuse one record: count it, hand it on, and stop the run where `max_rejects` is passed.
+
+        Where `withhold` is set, `raw` is kept only if the reader says that it is `redacted`.
+        """
+        raw = None if self.withhold and not redacted else raw
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
         reject = Reject(
             file=self.name,
@@ -66,8 +80,14 @@ class Reading:
             reason=reason,
             field=field,
             value=None if value is None else shown(value),
-            raw=text[:RAW_LIMIT] if text else None,
+            raw=text if text and len(text) <= RAW_LIMIT else None,
+            frame=frame or self.frame,
         )
+        self.refuse(reject)
+
+    def refuse(self, reject: Reject) -> None:
+        """Count a refusal and hand it on; see `reject`."""
+        self.rejected += 1
         if self.on_reject:
             self.on_reject(reject)
         if self.max_rejects is not None and self.rejected > self.max_rejects:

@@ -11,6 +11,7 @@ and for a text (a batch holds null for all three); only an empty `audience` (nob
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -82,6 +83,17 @@ def canonical_json(value: object) -> str:
 
 def _as_set(items: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(sorted(set(items)))
+
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+"""Names of sources: ASCII, lower case, so that no two look alike."""
+
+
+def slug(name: str) -> str:
+    """Return a source name; `ValueError` where it is none."""
+    if not SLUG.fullmatch(name):
+        raise ValueError("a source name is of a-z, 0-9, '.', '_' and '-'")
+    return name
 
 
 def _digest(width: int) -> Any:
@@ -175,7 +187,7 @@ class Evidence(_Row):
 class Entry(_Row):
     """One record as one source gave it. Digests are bytes; hex text is accepted when building one."""
 
-    source: str
+    source: Annotated[str, AfterValidator(slug)]
     ref: str = ""
     contributor: Text = None
     asserted_at: Stamp = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,11 +22,9 @@ from hashlib_interop.errors import BadPolicy, CannotWrite, shown
 from hashlib_interop.files import Input, Limits, Progress, open_input
 from hashlib_interop.format import Columns, Delivery, Format, Reading
 from hashlib_interop.formats import FORMATS
-from hashlib_interop.model import Entry, entries_of
+from hashlib_interop.model import SLUG, Entry, entries_of
 from hashlib_interop.report import REJECTS_KEPT, Import, Reject
 from hashlib_interop.sniffing import sniff
-
-SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
 
 def checked_slug(name: str) -> str:
@@ -34,6 +32,9 @@ def checked_slug(name: str) -> str:
     if not SLUG.fullmatch(name):
         raise BadPolicy(f"source name {shown(name)!r}: use lower-case ASCII letters, digits, '.', '_' and '-'")
     return name
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def clock() -> datetime:
@@ -73,9 +74,9 @@ class Reader:
     batch_rows: int = 16_384
     rejects: list[Reject] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
-    sources: set[str] = field(default_factory=set)
-    is_witness: bool = False
-    """Whether a row has this very file as evidence: not so where the rows bring their own (native, catalog)."""
+    witnessed: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
+    """Rows by source and release that have this very file as evidence; not those that bring their own."""
+    refused: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Entry]:
         for batch in self.batches():
@@ -87,17 +88,13 @@ class Reader:
             raise CannotWrite(f"{self.format.name} can be written, not read", file=self.input.name)
         with contextlib.ExitStack() as kept:
             reading = self._reading(lambda: kept.enter_context(self.input.local()))
-            read = 0
             stream = kept.enter_context(self.input.stream(self.progress, self.options.get("encoding")))
             for columns in self.format.read(stream, reading):
-                batch = self._completed(columns, reading)
-                read += batch.num_rows
-                yield batch
+                yield self._completed(columns, reading)
             if self.input.compression:
                 _drain(stream)
             self.imports = list(reading.imports)
-            if self.is_witness or reading.rejected or not (self.imports or self.format.keeps_entries):
-                self.imports += [self._import(reading, read, source) for source in sorted(self.sources) or [self.source]]
+            self.imports += [self._import(reading, *key) for key in self._keys()]
 
     def _reading(self, local_path: Callable[[], Path]) -> Reading:
         return Reading(
@@ -113,6 +110,10 @@ class Reader:
         )
 
     def _refuse(self, reject: Reject) -> None:
+        whose = {"format": self.format.name, "source": self.source, "release": self.release}
+        told = {"delivery": self.delivery, "options": {k: str(v) for k, v in self.options.items()}}
+        reject = reject if reject.format else reject.model_copy(update=whose | told)
+        self.refused[reject.source or self.source, reject.release] += 1
         if len(self.rejects) < REJECTS_KEPT:
             self.rejects.append(reject)
         if self.on_reject:
@@ -122,30 +123,46 @@ class Reader:
         self.release = self.release or reading.release
         given = columns.get("evidence")
         if given is None or given.null_count:
-            seen = evidence_column(self.input.file, self.release, columns["position"])
+            releases = columns.pop("release", None)
+            seen = evidence_column(self.input.file, self.release if releases is None else releases, columns["position"])
             columns["evidence"] = seen if given is None else pc.if_else(given.is_valid(), given, seen)
-            self.is_witness = True
-            said = pc.unique(columns["source"]).to_pylist() if "source" in columns else [None]
-            self.sources |= {name or self.source for name in said}
+            self._witness(len(seen), columns.get("source"), releases)
         defaults = {"source": self.source, "recorded_at": self.recorded_at}
         return complete(columns, defaults)
 
-    def _import(self, reading: Reading, read: int, source: str) -> Import:
+    def _witness(self, count: int, sources: pa.Array | None, releases: pa.Array | None) -> None:
+        """Count whose rows this very file is evidence of; a batch with a column `release` has one of them."""
+        if sources is None:
+            self.witnessed[self.source, self.release] += count
+            return
+        for pair in pc.value_counts(sources).to_pylist():
+            dates = pc.unique(releases).to_pylist() if releases is not None else [self.release]
+            self.witnessed[pair["values"] or self.source, dates[0]] += pair["counts"]
+
+    def _keys(self) -> list[tuple[str, datetime | None]]:
+        """Return the sources and releases that this file is an import of, in order; most files are of one."""
+        keys = {*self.witnessed, *self.refused}
+        if not keys and not (self.imports or self.format.keeps_entries):
+            keys = {(self.source, self.release)}
+        return sorted(keys, key=lambda key: (key[0], key[1] or EPOCH))
+
+    def _import(self, reading: Reading, source: str, release: datetime | None) -> Import:
+        delivery = reading.deliveries.get((source, release), self.delivery or reading.delivery)
         return Import(
             source=source,
-            release=self.release,
+            release=release,
             file=self.input.file,
             name=os.path.basename(self.input.name).encode("utf-8", "backslashreplace").decode(),
             size=self.input.size,
             format=self.format.name,
             reader=f"{self.format.name} {library_version()}",
-            delivery=self.delivery or reading.delivery or self.format.delivery,
+            delivery=delivery or self.format.delivery,
             recorded_at=self.recorded_at,
             facts=dict(sorted(reading.facts.items())),
-            read=read,
-            rejected=reading.rejected,
+            read=self.witnessed[source, release],
+            rejected=self.refused[source, release],
             dropped=dict(sorted(reading.dropped.items())),
-            rejects=[reject.model_copy(update={"file": os.path.basename(reject.file)}) for reject in self.rejects],
+            rejects=[reject.bare(os.path.basename(reject.file)) for reject in self.rejects if (reject.source, reject.release) == (source, release)],
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hashlib_interop.errors import shown
+from hashlib_interop.model import slug
 
 REJECTS_KEPT = 10_000
 
@@ -15,7 +16,8 @@ REJECTS_KEPT = 10_000
 class Reject(BaseModel):
     """A record that could not be trusted. `position` counts records or lines from 1, `unit` says which.
 
-    `value` is cut and escaped. `raw` is the record as it stood, so that it can be mended and read again.
+    `value` is cut and escaped. `raw` is the record as it stood; mended, it can be read again: `frame` is what
+    stands before and after it in a file of its own, and the rest says whose record of which format it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,6 +29,17 @@ class Reject(BaseModel):
     field: str | None = None
     value: str | None = None
     raw: str | None = None
+    frame: tuple[str, str] | None = None
+    format: str | None = None
+    source: str | None = None
+    release: datetime | None = None
+    delivery: str | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+
+    def bare(self, file: str) -> Reject:
+        """Return the refusal without what an import says of all of them, for a manifest."""
+        kept = {"position", "unit", "reason", "field", "value", "raw"}
+        return Reject(file=file, **self.model_dump(include=kept))
 
     def __str__(self) -> str:
         what = f" {shown(self.field)}" if self.field else ""
@@ -54,14 +67,14 @@ class Import(BaseModel):
     a withdrawal in a newer `snapshot`.
     """
 
-    source: str
+    source: Annotated[str, AfterValidator(slug)]
     release: datetime | None = None
-    file: bytes
+    file: Annotated[bytes, Field(min_length=32, max_length=32)]
     name: str
     size: int
     format: str
     reader: str
-    delivery: str
+    delivery: Literal["snapshot", "delta"]
     recorded_at: datetime
     facts: dict[str, str] = Field(default_factory=dict)
     read: int = 0

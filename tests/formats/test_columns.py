@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hashlib_interop.carrying import Losses, project
 from hashlib_interop.errors import BadPolicy, MalformedInput
 from hashlib_interop.format import Writing
+from hashlib_interop.formats._mapping import load_mapping, shipped
 from hashlib_interop.formats.columns import FORMAT
-from hashlib_interop.mapping import load_mapping, shipped
 from hashlib_interop.model import Classification, Entry
 from hashlib_interop.reading import open_readers, read
 from hashlib_interop.sniffing import claims

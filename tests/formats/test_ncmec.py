@@ -21,9 +21,9 @@ from benchmarks.ncmec_sample import make
 from hashlib_interop.errors import BadOption, MalformedInput
 from hashlib_interop.format import Reading, Writing
 from hashlib_interop.formats import FORMATS
+from hashlib_interop.formats._ncmec_carrying import WINDOW
+from hashlib_interop.formats._ncmec_record import NAMESPACE
 from hashlib_interop.model import About, Classification, Entry, Fingerprint, batch_of
-from hashlib_interop.ncmec_carrying import WINDOW
-from hashlib_interop.ncmec_record import NAMESPACE
 from hashlib_interop.reading import open_readers
 from hashlib_interop.writing import Written, write_stream
 from tests.strategies import entries, plain_texts, stamps, texts, tuples_of, wordings

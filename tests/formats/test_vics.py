@@ -18,10 +18,10 @@ from hashlib_interop.carrying import Losses, project
 from hashlib_interop.columns import complete
 from hashlib_interop.errors import CannotWrite, InteropError, MalformedInput
 from hashlib_interop.format import Reading, Writing
+from hashlib_interop.formats._vics_record import Dialect
 from hashlib_interop.formats.vics import FORMAT, read, sniff
 from hashlib_interop.model import Classification, Entry, Fingerprint, batch_of, entries_of
 from hashlib_interop.report import Reject
-from hashlib_interop.vics_record import Dialect
 from hashlib_interop.writing import write_stream
 from tests.strategies import entries
 

@@ -1,7 +1,7 @@
 """Blocks of VICS records as columns of entries: each value judged once, a record refused with one fault.
 
 Records that are flat and of known keys come as columns; the others are taken apart one by one
-(`vics_record.py`), and stand among them again in the order of the file.
+(`_vics_record.py`), and stand among them again in the order of the file.
 """
 
 from __future__ import annotations
@@ -28,21 +28,7 @@ from hashlib_interop.columns import (
 )
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Reading
-from hashlib_interop.json_columns import (
-    ScalarColumns,
-    flags_of,
-    flat_scalars,
-    joined,
-    numbers_of,
-    quoted,
-    scalar_columns,
-    stamps_of,
-    texts_of,
-)
-from hashlib_interop.json_records import Frames
-from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, Json, canonical_json
-from hashlib_interop.strict_json import strict_json
-from hashlib_interop.vics_record import (
+from hashlib_interop.formats._vics_record import (
     ALGORITHM_KEYS,
     DROPPED,
     FLAG_KEYS,
@@ -60,6 +46,20 @@ from hashlib_interop.vics_record import (
     Record,
     taken_apart,
 )
+from hashlib_interop.json_columns import (
+    ScalarColumns,
+    flags_of,
+    flat_scalars,
+    joined,
+    numbers_of,
+    quoted,
+    scalar_columns,
+    stamps_of,
+    texts_of,
+)
+from hashlib_interop.json_records import Frames
+from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, Json, canonical_json
+from hashlib_interop.strict_json import strict_json
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _HASH_KEYS = (*ALGORITHM_KEYS, "PhotoDNA")

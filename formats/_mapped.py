@@ -1,12 +1,13 @@
 """Reading and writing delimited text by a mapping: the part that `icse` and `columns` share.
 
-A row is taken apart into typed columns (`cells.py`), these are put together into fields of entries, and the
+A row is taken apart into typed columns (`_cells.py`), these are put together into fields of entries, and the
 way back. What a mapping carries is by definition what comes back of an entry: put together again from what
 survives its cells.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as AnyMapping
@@ -17,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS, FINGERPRINTS
-from hashlib_interop.cells import read_cells, reason, survivors, write_cells
 from hashlib_interop.columns import (
     Mask,
     constant,
@@ -30,7 +30,8 @@ from hashlib_interop.columns import (
 )
 from hashlib_interop.delimited import Rows, read_rows, write_rows
 from hashlib_interop.format import Carry, Columns, Reading, Writing
-from hashlib_interop.mapping import KINDS, LISTS, TEXTS, WIDTHS, Column, Mapping
+from hashlib_interop.formats._cells import read_cells, reason, survivors, write_cells
+from hashlib_interop.formats._mapping import KINDS, LISTS, TEXTS, WIDTHS, Column, Mapping
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, FLAGS, canonical_json
 
 SAFE = "spreadsheet_safe"
@@ -78,7 +79,9 @@ def _plan(names: list[str], mapping: Mapping, reading: Reading) -> list[tuple[st
     if strange and mapping.unmapped == "refuse":
         raise reading.malformed(f"the mapping does not know the columns {', '.join(map(ascii, strange))}", 1)
     other = Column(field="extra" if mapping.unmapped == "extra" else "drop")
-    return [known.get(name.casefold(), (name, other)) for name in names]
+    plan = [known.get(name.casefold(), (name, other)) for name in names]
+    reading.withhold = any(column.field == "drop" for _, column in plan)
+    return plan
 
 
 def _entries(
@@ -101,8 +104,20 @@ def _entries(
     nameless = ~bad & _nameless(columns)
     faults += [(int(row), None, "no digest and no record id", None) for row in np.flatnonzero(nameless)]
     for row, field, why, value in sorted(faults, key=lambda fault: fault[0]):
-        reading.reject(int(rows.lines[row]), why, field=field, value=value, raw=rows.raw(row))
+        raw = _raw(rows, row, plan, mapping)
+        reading.reject(int(rows.lines[row]), why, field=field, value=value, raw=raw, redacted=True)
     return rows_without(columns | {"position": pa.array(rows.lines)}, bad | nameless)
+
+
+def _raw(rows: Rows, row: int, plan: list[tuple[str, Column]], mapping: Mapping) -> bytes:
+    """Return a record as it stood, but for the cells that are dropped by rule: these are empty."""
+    dropped = [column.field == "drop" for _, column in plan]
+    if not any(dropped):
+        return rows.raw(row)
+    pairs = zip(dropped, rows.columns, strict=True)
+    written = io.BytesIO()
+    write_rows(written, [pa.array([""]) if drop else texts[row : row + 1] for drop, texts in pairs], mapping.dialect)
+    return written.getvalue().rstrip(b"\n")
 
 
 def _nameless(columns: Columns) -> Mask:

@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import FINGERPRINTS
 from hashlib_interop.columns import Mask, mask_of
-from hashlib_interop.model import DIGESTS, canonical_json
-from hashlib_interop.reading import SLUG
-from hashlib_interop.row_json import parsed
+from hashlib_interop.formats._native_rows import parsed
+from hashlib_interop.model import DIGESTS, SLUG, canonical_json
 
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 """Milliseconds of the years 1 to 9999, which a stamp can show."""

@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from hashlib_interop.algorithms import FINGERPRINTS, parse_hex
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, Json, canonical_json
-from hashlib_interop.reading import SLUG
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, SLUG, Json, canonical_json
 from hashlib_interop.strict_json import strict_json
 
 DEPTH = 100

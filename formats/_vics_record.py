@@ -1,6 +1,6 @@
 """The keys of a VICS Media, the dialect that a context says, and a record with nested parts taken apart.
 
-A plain field stays as it is, so that its value is judged with everybody else's (`vics_media.py`); lists of
+A plain field stays as it is, so that its value is judged with everybody else's (`_vics_media.py`); lists of
 hashes and files are read here, the rest goes to `extra` as it stands.
 """
 

@@ -20,9 +20,7 @@ from hashlib_interop.columns import (
     rows_without,
 )
 from hashlib_interop.format import Columns, Reading
-from hashlib_interop.json_columns import stamps_of
-from hashlib_interop.model import Json, canonical_json
-from hashlib_interop.ncmec_feedback import (
+from hashlib_interop.formats._ncmec_feedback import (
     MARK,
     Vote,
     is_understood,
@@ -31,7 +29,9 @@ from hashlib_interop.ncmec_feedback import (
     vote_ref,
     votes_of,
 )
-from hashlib_interop.ncmec_record import DIGEST_PATHS, NAME, SCHEME
+from hashlib_interop.formats._ncmec_record import DIGEST_PATHS, NAME, NAMESPACE, SCHEME
+from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.model import Json, canonical_json
 from hashlib_interop.xml_records import Block, XmlRecords
 from hashlib_interop.xml_trees import Tree
 
@@ -185,7 +185,14 @@ class Page:
         refused = [(index, *self.bad[index]) for index in self.bad]
         for index, field, reason, value in sorted([*refused, *self.bad_votes], key=lambda each: each[0]):
             raw = self.records.raw(self.block, index)
-            self.reading.reject(self.block.first + index, reason, field=field, value=value, raw=raw)
+            place = self.block.first + index
+            self.reading.reject(place, reason, field=field, value=value, raw=raw, frame=_frame(raw))
+
+
+def _frame(raw: bytes) -> tuple[str, str]:
+    """Return what makes a record a page of its own."""
+    container = "videos" if b"video" in raw[: raw.find(b">")].lower() else "images"
+    return f'<queryResult xmlns="{NAMESPACE}"><{container}>', f"</{container}></queryResult>"
 
 
 def _without_empty(texts: pa.StringArray) -> pa.StringArray:

@@ -23,8 +23,8 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
+from hashlib_interop.formats._ncmec_record import own_extra, stamp_text
 from hashlib_interop.model import Json
-from hashlib_interop.ncmec_record import own_extra, stamp_text
 from hashlib_interop.xml_trees import Tree, attributes_xml, escaped
 
 MARK = "#feedback/"

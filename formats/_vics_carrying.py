@@ -14,10 +14,8 @@ from hashlib_interop.carrying import kinds
 from hashlib_interop.columns import Mask, keep_items, mask_of
 from hashlib_interop.errors import CannotWrite, shown
 from hashlib_interop.format import Carry, Writing, whole
-from hashlib_interop.json_columns import stamps_of
-from hashlib_interop.model import Json, canonical_json
-from hashlib_interop.vics_media import media_of_types
-from hashlib_interop.vics_record import (
+from hashlib_interop.formats._vics_media import media_of_types
+from hashlib_interop.formats._vics_record import (
     ALGORITHM_KEYS,
     FLAG_KEYS,
     FREE_TEXT,
@@ -31,6 +29,8 @@ from hashlib_interop.vics_record import (
     is_bare,
     is_link,
 )
+from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.model import Json, canonical_json
 
 VERSIONS = ("1.1", "1.2", "1.3", "2.0")
 EXTRA_DEPTH = 48

@@ -29,7 +29,7 @@ from hashlib_interop.columns import (
     mask_of,
     one_each,
 )
-from hashlib_interop.mapping import LISTS, WIDTHS, Column
+from hashlib_interop.formats._mapping import LISTS, WIDTHS, Column
 from hashlib_interop.model import FLAGS, STAMP
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
