@@ -13,8 +13,20 @@ cd demo/lists
 say hashlib-interop merge ncmec=ncmec.xml vics@2025-03-01=vics.json icse@2025-03-01=icse.csv \
     inhouse@2025-03-01=inhouse.csv -o ../all.db --sources sources.toml
 cd ..
-say hashlib-interop conflicts all.db --limit 3
-digest=$(hashlib-interop conflicts all.db --kind classification --json | head -1 | sed -E 's/.*"item": "([^"]+)".*/\1/')
 echo
-echo "Who said what about one of them:"
+echo "The agency's rules: values in one scheme, and whose word counts first."
+cat > policy.toml <<'RULES'
+name = "unit-7"
+target = "ncmec/industry"
+tiers = [["ncmec"], ["inhouse"]]
+RULES
+cat policy.toml
+say hashlib-interop merge all.db -o all.db --policy policy.toml
+echo
+echo "What cannot all hold:"
+say hashlib-interop conflicts all.db --limit 1
+digest=$(hashlib-interop conflicts all.db --kind classification --json \
+    | sed -nE '/"status": "decided"/s/.*"item": "([^"]+)".*/\1/p' | head -1)
+echo
+echo "Who said what about one that the rules decided:"
 say hashlib-interop why all.db "$digest"

@@ -18,7 +18,7 @@ KINDS = ("classification", "identity", "known-file", "media", "self", "size", "s
 @shared.command(
     """List what cannot all hold in a catalog.
 
-    Without options: how many conflicts of each kind, and the first of each. classification: two codes of one
+    How many of each kind, and the first of each, those between most sources first. classification: two codes of one
     scheme. identity: digests that contradict each other. known-file: also on a list of known files. media,
     size: two values. self: a source against itself. state: one took it back, another still asserts it.""",
     examples="""
@@ -32,7 +32,7 @@ KINDS = ("classification", "identity", "known-file", "media", "self", "size", "s
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
 @click.option("--source", metavar="NAME", help="Only those in which this source takes a side.")
 @click.option("--unresolved", is_flag=True, help="Only those that the policy did not settle.")
-@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, metavar="N", help="Show at most N (not for --json).")
+@click.option("--limit", type=click.IntRange(0), default=3, show_default=True, metavar="N", help="Show at most N of a kind (not for --json).")
 @click.option("--json", "as_json", is_flag=True, help="Print all of them as JSON Lines.")
 def command(catalog: str, kind: str | None, source: str | None, unresolved: bool, limit: int, as_json: bool) -> None:
     import json
@@ -53,22 +53,29 @@ def command(catalog: str, kind: str | None, source: str | None, unresolved: bool
 
 
 def _show(found: Iterator[dict[str, Any]], limit: int, catalog: str) -> None:
-    shown_ones = list(itertools.islice(found, limit))
+    shown_ones: list[dict[str, Any]] = []
+    more = False
+    for _, kind in itertools.groupby(found, key=lambda each: each["kind"]):
+        first = list(itertools.islice(kind, limit + 1))
+        shown_ones += first[:limit]
+        more |= len(first) > limit
     for each in shown_ones:
         click.echo(f"\n#{number(each['id'])} {_title(each)}")
+        if each["item"]:
+            click.echo(f"  {each['item']}")
         rows = [
             (shown(value), shown(", ".join(sorted(voices)), 200), count) for value, voices, count in _sides(each["sides"])
         ]
         table(("claim", "by", "entries"), rows)
-    if next(found, None) is not None:
-        click.echo(f"\n{counted(limit, 'conflict')} shown: more with --limit, all with --json")
+    if more:
+        click.echo(f"\n{counted(len(shown_ones), 'conflict')} shown: more with --limit, all with --json")
     digest = next((each["item"] for each in shown_ones if each["item"]), None)
     if digest:
         click.echo(f"\nnext: hashlib-interop why {shown(catalog, 200)} {digest}")
 
 
 def _title(each: dict[str, Any]) -> str:
-    parts = [each["kind"], each["subject"], each["item"], f"({each['status']})" if each["status"] else None]
+    parts = [each["kind"], each["subject"], f"(item {each['status']})" if each["status"] else None]
     return " ".join(shown(part, 150) for part in parts if part)
 
 

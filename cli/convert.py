@@ -14,6 +14,7 @@ from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
     from hashlib_interop.converting import Converted
+    from hashlib_interop.report import Loss
 
 
 @shared.command(
@@ -57,7 +58,7 @@ def command(
             _show(result, allowed)
         return allowed
 
-    with shared.json_lines(report) as reported, shared.reading_settings(settings, reported) as given:
+    with shared.json_lines(report, output, *inputs) as reported, shared.reading_settings(settings, reported) as given:
         place = sys.stdout.buffer if output == "-" else output
         result = convert(inputs, place, to=to_format, allow=allow, **given)
         if reported:
@@ -65,6 +66,13 @@ def command(
                 reported(loss)
     emit(result.to_json(), lambda: None, as_json, err=output == "-")
     return int(not result.published)
+
+
+def show_losses(losses: list[Loss], err: bool = False) -> None:
+    """Show losses: first the records that are not written at all, then values by field."""
+    ordered = sorted(losses, key=lambda loss: loss.field != "record")
+    rows = [("whole record" if x.field == "record" else x.field, x.count, x.reason, x.example) for x in ordered]
+    table(("what", "count", "reason", "first"), rows, err=err)
 
 
 def _show(result: Converted, allowed: bool) -> None:
@@ -76,8 +84,7 @@ def _show(result: Converted, allowed: bool) -> None:
         table(("what", "count"), [(shown(what), count) for what, count in result.dropped.items()], err=True)
     if result.losses:
         heading(f"Lost: {result.format} cannot carry it", err=True)
-        losses = [(loss.field, loss.count, loss.reason, loss.example) for loss in result.losses]
-        table(("field", "count", "reason", "first"), losses, err=True)
+        show_losses(result.losses, err=True)
     click.echo(err=True)
     if allowed:
         say(f"{counted(result.written, 'record')} written to {shown(result.output, 200)} as {result.format}")

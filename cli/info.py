@@ -8,7 +8,7 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.shared import counted, emit, fields, heading, json_option, number, printable, table
-from hashlib_interop.errors import shown
+from hashlib_interop.errors import InteropError, shown
 
 if TYPE_CHECKING:
     from hashlib_interop.describing import Contents, Description
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     """Say what a file is and what it holds.
 
     The format and how sure we are of it, counts of entries, digests, codes and dates, and what would be
-    rejected. A member of a zip is described as a file of its own.""",
+    rejected. A member of a zip is described as a file of its own. Of several files, one that cannot be read does
+    not stop the rest.""",
     examples="""
     hashlib-interop info export.xml
     hashlib-interop info delivery.zip list.csv --json
@@ -36,14 +37,21 @@ def command(files: tuple[str, ...], as_json: bool, strict: bool, **settings: Any
     from hashlib_interop.describing import describe
 
     found: list[Description] = []
+    failed = 0
     with shared.reading_settings(settings) as given:
         for path in files:
-            for description in describe(path, **given):
-                found.append(description)
-                if not as_json:
-                    _show(description, first=len(found) == 1)
+            try:
+                for description in describe(path, **given):
+                    found.append(description)
+                    if not as_json:
+                        _show(description, first=len(found) == 1)
+            except InteropError as error:
+                if len(files) == 1:
+                    raise
+                failed = failed or error.exit_code
+                shared.say(str(error))
     emit([each.to_json() for each in found], lambda: None, as_json)
-    return int(strict and any(each.rejects.total() for each in found))
+    return failed or int(strict and any(each.rejects.total() for each in found))
 
 
 def _show(found: Description, first: bool) -> None:

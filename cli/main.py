@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from hashlib_interop.errors import InteropError
+from hashlib_interop.errors import FileFault, InteropError
 
 PROGRAM = "hashlib-interop"
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 70, 130, 141, 143
@@ -104,6 +104,9 @@ def trapped(run: Callable[[], Any]) -> int:
         return _say(str(error), error.exit_code)
     except click.Abort:
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (try '{context.command_path} --help')" if context else ""
@@ -112,8 +115,11 @@ def trapped(run: Callable[[], Any]) -> int:
         return INTERRUPTED
     except Terminated:
         return TERMINATED
+    except OSError as error:
+        return _say(f"writing the output: {(error.strerror or str(error)).lower()}", FileFault.exit_code)
     except Exception:  # noqa: BLE001 - the one trap: anything else is our fault, and shows where
-        return _unexpected()
+        # DuckDB makes an error of its own of a signal that comes while it works.
+        return TERMINATED if _STOPPED else _unexpected()
 
 
 def _say(message: str, code: int) -> int:
@@ -152,7 +158,11 @@ def cli() -> None:
     pass
 
 
+_STOPPED: list[int] = []
+
+
 def _on_terminate(number: int, frame: FrameType | None) -> None:
+    _STOPPED.append(number)
     raise Terminated
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hashlib_interop.cli import shared
+from hashlib_interop.cli.convert import show_losses
 from hashlib_interop.cli.shared import counted, emit, heading, number, table
 from hashlib_interop.errors import shown
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     Each FILE may be named: NAME=FILE says whose list it is, NAME@DATE=FILE also which release. OUT is a
     catalog (.db) that keeps every statement; with another suffix, or --to, it is the reconciled list in that
-    format, one row an item. Catalogs can be merged like any other list.""",
+    format: one row an item, but native and parquet keep every statement too. To add to a catalog, name it among
+    the inputs: OUT is made anew. A catalog among the inputs brings its policy, unless --policy is given.""",
     examples="""
     hashlib-interop merge ncmec=page1.xml ncmec=page2.xml vics-us@2025-03-01=set.json -o all.db
     hashlib-interop merge all.db icse@2025-04-01=icse.csv -o all.db --policy policy.toml
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
 @shared.max_rejects_option
 @shared.rejects_option
 @shared.recorded_at_option
+@click.option("--replace", is_flag=True, help="Replace OUT even where it holds sources that this merge leaves out.")
 @click.option("--memory", default="768MB", show_default=True, metavar="SIZE", help="Memory that the engine may take.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the engine; else one a core.")
+@click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Threads of the engine; else one a core.")
 @shared.strict_option
 @shared.json_option
 def command(
@@ -59,7 +62,7 @@ def command(
     from hashlib_interop.merging import merge
     from hashlib_interop.policy import load_policy, load_sources
 
-    with shared.json_lines(rejects) as refused, shared.progress_bars() as progress, _steps() as step:
+    with shared.json_lines(rejects, output, *inputs) as refused, shared.progress_bars() as progress, _steps() as step:
         merged = merge(
             inputs,
             output,
@@ -73,8 +76,12 @@ def command(
             **settings,
         )
     emit(merged.to_json(), lambda: _show(merged), as_json)
-    open_ends = merged.rejected or merged.losses or sum(merged.conflicts.values()) - merged.resolved
-    return 1 if strict and open_ends else 0
+    left = sum(merged.conflicts.values()) - merged.resolved
+    if not (strict and (merged.rejected or merged.losses or left)):
+        return 0
+    losses = counted(len(merged.losses), "kind of loss", "kinds of loss")
+    shared.say(f"--strict: {number(merged.rejected)} rejected, {losses}, {counted(left, 'open conflict')}")
+    return 1
 
 
 @contextlib.contextmanager
@@ -95,20 +102,34 @@ def _show(merged: Merged) -> None:
     headers = ("source", "read", "rejected", "active", "retracted", "withdrawn", "only here")
     rows = [(s.name, s.read, s.rejected, s.active, s.retracted, s.withdrawn, s.only_here) for s in merged.sources]
     table(headers, rows)
-    quarantined = sum(s.quarantined for s in merged.sources)
     click.echo()
+    silent = merged.entries - merged.speaking
     statuses = ", ".join(f"{number(count)} {status}" for status, count in merged.statuses.items())
-    click.echo(f"{counted(merged.items, 'item')} ({statuses or 'none'})")
-    click.echo(f"{counted(merged.duplicates, 'duplicate')} removed")
+    steps = (
+        (merged.read, f"records read, {number(merged.rejected)} rejected"),
+        (merged.entries, f"entries: {number(merged.repeats)} were repeats"),
+        (merged.speaking, f"entries count: {number(silent)} are retracted, superseded, withdrawn, votes or without a digest"),
+        (merged.items, f"items: {counted(merged.duplicates, 'duplicate')} removed"),
+    )
+    for count, what in steps:
+        click.echo(f"{count:>12,} {what}")
+    click.echo(f"\nitems by status: {statuses or 'none'} (policy: {shown(merged.policy)})")
     found = sum(merged.conflicts.values())
     kinds = ", ".join(f"{number(count)} {kind}" for kind, count in merged.conflicts.items())
     click.echo(f"{counted(found, 'conflict')}{f': {kinds}; {number(merged.resolved)} settled by the policy' if found else ''}")
-    if quarantined:
-        click.echo(f"{counted(quarantined, 'entry', 'entries')} quarantined: stamped in the future")
+    _show_notes(merged)
     if merged.losses:
         heading(f"Lost: {merged.format} cannot carry it")
-        table(("field", "count", "reason", "first"), [(x.field, x.count, x.reason, x.example) for x in merged.losses])
+        show_losses(merged.losses)
     click.echo(f"\nwritten to {shown(merged.output, 200)}")
     if merged.format == "catalog":
         verb = "conflicts" if found else "info"
         click.echo(f"next: hashlib-interop {verb} {shown(merged.output, 200)}")
+
+
+def _show_notes(merged: Merged) -> None:
+    """Say what is probably not meant, and what quarantine did."""
+    quarantined = sum(source.quarantined for source in merged.sources)
+    said = [f"{counted(quarantined, 'entry', 'entries')} quarantined: stamped in the future"] if quarantined else []
+    for note in (*said, *merged.notes):
+        click.echo(f"note: {shared.printable(note)}")

@@ -335,17 +335,22 @@ def _drawn_bars(unit: str) -> Any:
 
 
 @contextlib.contextmanager
-def json_lines(path: str | None) -> Iterator[Callable[[Any], None] | None]:
+def json_lines(path: str | None, *others: str) -> Iterator[Callable[[Any], None] | None]:
     """Give a sink that writes pydantic objects (rejects, losses) as JSON Lines to a file of mode 0600.
 
-    None where there is no path. The file is published also where the run fails: what was refused until
+    None where there is no path. `others` are files that it must not be. The file is published also where the run fails: what was refused until
     then is what the user needs to see.
     """
     if path is None:
         yield None
         return
+    import os
+
     from hashlib_interop.files import published
 
+    for other in others:
+        if os.path.realpath(path) == os.path.realpath(other.split("=", 1)[-1]) or path == other:
+            raise click.UsageError(f"{shown(path, 200)} is an input or the output: it would be destroyed")
     failure: Exception | None = None
     with (
         published(path) as temporary,

@@ -9,24 +9,21 @@ the catalog's policy resolved it: what a partner's tool imports).
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
-import sqlite_utils
 
-from hashlib_interop.catalog import APPLICATION_ID, EPOCH, meta, open_catalog, stamp_of, strongest
+from hashlib_interop.canonical import identify
+from hashlib_interop.catalog import meta, opened_catalog
+from hashlib_interop.catalog_schema import APPLICATION_ID
 from hashlib_interop.columns import columns_of_rows, complete
-from hashlib_interop.errors import BadCatalog, shown
+from hashlib_interop.errors import BadCatalog
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing, whole
+from hashlib_interop.formats._catalog_rows import chunks, entries_of, imports_of, items_of
 from hashlib_interop.formats._row_checks import faults
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, FLAGS, Handling
-from hashlib_interop.report import Import, Reject
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA
 
 _PLAIN = ("ref", "contributor", "seq", *DIGESTS, "media", "mime_type", "size", "series", "reason", "extra")
 
@@ -35,197 +32,26 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     """Yield the entries or the items of a catalog."""
     if reading.local_path is None:
         raise BadCatalog("a catalog is read from a file", file=reading.name)
-    database = open_catalog(reading.local_path())
-    try:
+    with opened_catalog(reading.local_path()) as database:
         meta(database)
-        reading.imports = list(_imports(database).values())
-        rows = _items(database) if reading.options.get("rows") == "items" else _entries(database)
-        for batch in _chunks(rows, reading.batch_rows):
+        reading.imports = list(imports_of(database).values())
+        rows = items_of(database) if reading.options.get("rows") == "items" else entries_of(database)
+        for batch in chunks(rows, reading.batch_rows):
+            ids = [row.pop("entry_id", None) for row in batch]
             columns = columns_of_rows(batch)
-            _check(columns, reading)
+            _check(columns, ids, reading)
             yield columns
-    except _ODD as error:
-        raise BadCatalog(f"holds what no catalog holds ({shown(error, 150)})", file=reading.name) from None
-    finally:
-        database.close()
 
 
-# What values of the wrong type or shape end in, in a catalog that somebody else has put together.
-_ODD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, sqlite3.Error, pa.ArrowException)
-
-
-def _check(columns: Columns, reading: Reading) -> None:
-    """Hold the rows against the model: one bad row, and the catalog is not one of ours."""
-    for name, bad, reason in faults(complete(columns, {"source": reading.source})):
+def _check(columns: Columns, ids: list[bytes | None], reading: Reading) -> None:
+    """Hold the rows against the model and entries against their ids: one bad row, and the catalog is none of ours."""
+    batch = complete(columns, {"source": reading.source})
+    if ids[0] is not None and identify(batch).to_pylist() != ids:
+        raise BadCatalog("an entry is not what its id says: somebody has changed the file", file=reading.name)
+    for name, bad, reason in faults(batch):
         if bad.any():
             row = columns["position"][int(bad.argmax())].as_py()
             raise BadCatalog(f"{name} {reason}", file=reading.name, position=f"entry {row}")
-
-
-def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    waiting: list[dict[str, Any]] = []
-    for row in rows:
-        waiting.append(row)
-        if len(waiting) == size:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
-
-
-def _imports(database: sqlite_utils.Database) -> dict[int, Import]:
-    """Return the imports by number, with their rejects and what they dropped."""
-    rejects: dict[int, list[Reject]] = defaultdict(list)
-    for number, *values in database.execute("SELECT * FROM rejects ORDER BY rowid").fetchall():
-        names = ("position", "unit", "field", "reason", "value", "raw")
-        rejects[number].append(Reject(file="", **dict(zip(names, values, strict=True))))
-    dropped: dict[int, dict[str, int]] = defaultdict(dict)
-    for number, what, count in database.execute("SELECT * FROM losses").fetchall():
-        dropped[number][what] = count
-    query = "SELECT m.*, s.name AS source_name, s.delivery FROM imports m JOIN sources s ON s.id = m.source ORDER BY m.id"
-    return {row["id"]: _import(row, rejects[row["id"]], dropped[row["id"]]) for row in database.query(query)}
-
-
-def _import(row: dict[str, Any], rejects: list[Reject], dropped: dict[str, int]) -> Import:
-    return Import(
-        source=row["source_name"],
-        release=stamp_of(row["release"]),
-        file=row["file"],
-        name=row["name"],
-        size=row["size"],
-        format=row["format"],
-        reader=row["reader"],
-        delivery=row["delivery"],
-        recorded_at=EPOCH + timedelta(milliseconds=row["recorded_at"]),
-        facts=json.loads(row["facts"]),
-        read=row["read"],
-        rejected=row["rejected"],
-        dropped=dropped,
-        rejects=[reject.model_copy(update={"file": row["name"]}) for reject in rejects],
-    )
-
-
-class _Attached:
-    """A table of many rows an entry, read beside the entries in their order."""
-
-    def __init__(self, database: sqlite_utils.Database, query: str) -> None:
-        self._rows = iter(database.conn.execute(query))
-        self._next = next(self._rows, None)
-
-    def of(self, entry: int) -> list[tuple[Any, ...]]:
-        """Return the rows of an entry, without its number."""
-        found = []
-        while self._next is not None and self._next[0] == entry:
-            found.append(self._next[1:])
-            self._next = next(self._rows, None)
-        return found
-
-
-def _entries(database: sqlite_utils.Database) -> Iterator[dict[str, Any]]:
-    """Yield every entry with its evidence, in the order of the catalog."""
-    imports = _imports(database)
-    sources = dict(database.execute("SELECT id, name FROM sources").fetchall())
-    attached = {
-        name: _Attached(database, f"SELECT * FROM {name} ORDER BY entry")
-        for name in ("evidence", "fingerprints", "classifications", "votes")
-    }
-    for number, row in enumerate(database.query("SELECT * FROM entries ORDER BY id"), 1):
-        more = {name: table.of(row["id"]) for name, table in attached.items()}
-        yield _entry(row, more, imports, sources) | {"position": number}
-
-
-def _entry(
-    row: dict[str, Any], more: dict[str, list[tuple[Any, ...]]], imports: dict[int, Import], sources: dict[int, str]
-) -> dict[str, Any]:
-    runs = [(row["first_import"], row["last_import"], row["position"]), *more["evidence"]]
-    seen = [one for run in runs for one in _expanded(run, imports)]
-    about, vote = _vote(more["votes"])
-    return {
-        **{name: row[name] for name in _PLAIN},
-        **{name: None if row[name] is None else bool(row[name]) for name in FLAGS},
-        "source": sources[row["source"]],
-        "asserted_at": stamp_of(row["asserted_at"]),
-        "state": "retracted" if row["retracted"] else "active",
-        "file_names": json.loads(row["file_names"] or "null"),
-        "tags": json.loads(row["tags"] or "null"),
-        "handling": _handling(row["handling"]),
-        "fingerprints": [{"kind": kind, "value": value} for kind, value in more["fingerprints"]] or None,
-        "classifications": [{"scheme": s, "code": c} for s, c, _ in more["classifications"]] or None,
-        "about": about,
-        "vote": vote,
-        "evidence": seen,
-        "recorded_at": min(imports[k].recorded_at for first, last, _ in runs for k in range(first, last + 1)),
-    }
-
-
-def _expanded(run: tuple[Any, ...], imports: dict[int, Import]) -> list[dict[str, Any]]:
-    """Evidence of a run: its position in the first import, then one sighting for each further import."""
-    first, last, position = run
-    if not 1 <= first <= last <= len(imports):
-        raise ValueError(f"a run of imports {first} to {last}")
-    return [
-        {"file": imports[k].file, "release": imports[k].release, "position": position if k == first else None}
-        for k in range(first, last + 1)
-    ]
-
-
-def _handling(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    label = Handling.model_validate_json(text).model_dump()
-    return {name: value if value or name == "audience" else None for name, value in label.items()}
-
-
-def _vote(rows: list[tuple[Any, ...]]) -> tuple[dict[str, Any] | None, str | None]:
-    if not rows:
-        return None, None
-    source, ref, vote, considered = rows[0]
-    ids = [bytes.fromhex(text) for text in json.loads(considered or "null") or ()]
-    about = None if source is None else {"source": source, "ref": ref, "considered": ids or None}
-    return about, vote
-
-
-_ITEM_ENTRIES = f"""SELECT item, asserted_at, mime_type, series, {", ".join(FLAGS)}
-    FROM entries WHERE item IS NOT NULL ORDER BY item, id"""
-_ITEM_FINGERPRINTS = """SELECT DISTINCT item, kind, value FROM entries JOIN fingerprints ON entry = entries.id
-    WHERE item IS NOT NULL ORDER BY item, kind, value"""
-
-
-def _items(database: sqlite_utils.Database) -> Iterator[dict[str, Any]]:
-    """Yield one row an item: what its entries agree on, the value that the policy gave."""
-    drop = meta(database)["policy"]["on_conflict"] == "drop"
-    entries = _Attached(database, _ITEM_ENTRIES)
-    fingerprints = _Attached(database, _ITEM_FINGERPRINTS)
-    for row in database.query("SELECT * FROM items ORDER BY id"):
-        members, prints = entries.of(row["id"]), fingerprints.of(row["id"])
-        if not (drop and row["status"] in ("conflict", "self-conflict")):
-            yield _item(row, members, prints)
-
-
-def _item(row: dict[str, Any], members: list[tuple[Any, ...]], prints: list[tuple[str, bytes]]) -> dict[str, Any]:
-    stamps, *columns = zip(*members, strict=True)
-    agreed = [only(set(values) - {None}) for values in columns]
-    flags = {name: None if value is None else bool(value) for name, value in zip(FLAGS, agreed[2:], strict=True)}
-    value = [{"scheme": row["scheme"], "code": row["code"]}] if row["code"] is not None else None
-    return {
-        **{name: row[name] for name in DIGESTS},
-        **flags,
-        "ref": strongest(row) or f"item:{row['id']}",
-        "asserted_at": stamp_of(max((s for s in stamps if s is not None), default=None)),
-        "mime_type": agreed[0],
-        "series": agreed[1],
-        "size": row["size"],
-        "media": row["media"],
-        "fingerprints": [{"kind": kind, "value": value} for kind, value in prints] or None,
-        "classifications": value,
-        "handling": _handling(row["handling"]),
-        "position": row["id"],
-    }
-
-
-def only(values: set[Any]) -> Any:
-    """Return the one value, None where there is none or more."""
-    return next(iter(values)) if len(values) == 1 else None
 
 
 def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing) -> None:

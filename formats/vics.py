@@ -66,9 +66,8 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
             yield columns
     dialect = _dialect(records.envelope, reading)
     if media and media.dialect != dialect:
-        raise reading.malformed(
-            "the context stands after the records and changes what they mean: give it by the option context"
-        )
+        late = "the context stands after the records and changes what they mean: give it by the option context"
+        raise reading.malformed(late)
     _note(records.envelope, dialect, inner, cases, reading)
     if media:
         media.note()
@@ -239,6 +238,7 @@ FORMAT = Format(
     write=write,
     carries=CARRIES,
     suffixes=(".vics", ".vics.json"),
+    hints={"classifications": "only categories of one profile, --option profile=US"},
     options=(
         Option(
             "profile", "country profile of the categories (US, UK, …); default: from the context, else none"

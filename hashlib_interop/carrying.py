@@ -105,7 +105,8 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
     if "about" not in format.carries:
         reasons.append(("a vote or decision has no place in this format", speaks_of))
     for name in format.needs:
-        reasons.append((f"the format needs {name}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
+        hint = f" ({format.hints[name]})" if name in format.hints else ""
+        reasons.append((f"the format needs {name}{hint}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
     if format.refuses:
         reasons += format.refuses(batch, writing)
     if format.needs_digest:
@@ -126,12 +127,19 @@ def _count(before: pa.RecordBatch, after: pa.RecordBatch, format: Format, losses
         old, new = before.column(field.name), after.column(field.name)
         if old.equals(new):
             continue
-        same = _same(old, new)
-        if same.all():
-            continue
-        example = old[int(np.flatnonzero(~same)[0])].as_py()
-        reason = CHANGED if field.name in format.carries else NOT_CARRIED
-        losses.add(field.name, reason, int((~same).sum()), _example(example))
+        lost = ~(_derived(before) if field.name == "ref" else np.zeros(len(old), bool)) & ~_same(old, new)
+        gone = mask_of(new.is_null()) if field.name in format.carries else np.ones(len(old), bool)
+        hint = f": {format.hints[field.name]}" if field.name in format.hints else ""
+        for rows, reason in ((lost & gone, NOT_CARRIED), (lost & ~gone, CHANGED)):
+            if rows.any():
+                example = old[int(np.flatnonzero(rows)[0])].as_py()
+                losses.add(field.name, reason + hint, int(rows.sum()), _example(example))
+
+
+def _derived(batch: pa.RecordBatch) -> Mask:
+    """Return the rows whose ref is only their strongest digest: the digest says it, so it cannot be lost alone."""
+    own = strongest_refs({name: batch.column(name) for name in ALGORITHMS}, batch.num_rows)
+    return mask_of(pc.equal(own, batch.column("ref")))
 
 
 def _same(old: pa.Array, new: pa.Array) -> Mask:

@@ -7,6 +7,7 @@ recorded clock enters it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -15,161 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import sqlite_utils
 
+from hashlib_interop.catalog_schema import (
+    APPLICATION_ID,
+    COMPUTED,
+    FOREIGN,
+    INDEXES,
+    TABLES,
+    VERSION,
+    VIEWS,
+    WITHOUT_ROWID,
+)
 from hashlib_interop.crosswalk import Crosswalk
 from hashlib_interop.engine import STRONGEST_FIRST, Log
-from hashlib_interop.errors import BadCatalog
+from hashlib_interop.errors import BadCatalog, InteropError, shown
 from hashlib_interop.model import DIGESTS, FLAGS, canonical_json
 from hashlib_interop.policy import Policy
 from hashlib_interop.report import Import
 
-VERSION = 1
-APPLICATION_ID = 0x48534849  # "HSHI", in the header of the file, so that a catalog is known by content
 ROWS = 10_000
-
-_DIGEST_COLUMNS: dict[str, type] = {name: bytes for name in DIGESTS}
-
-TABLES: dict[str, dict[str, type]] = {
-    "meta": {"key": str, "value": str},
-    "sources": {
-        "id": int,
-        "name": str,
-        "delivery": str,
-        "read": int,
-        "rejected": int,
-        "active": int,
-        "retracted": int,
-        "withdrawn": int,
-        "quarantined": int,
-        "only_here": int,
-    },
-    "imports": {
-        "id": int,
-        "source": int,
-        "release": int,
-        "file": bytes,
-        "name": str,
-        "size": int,
-        "format": str,
-        "reader": str,
-        "recorded_at": int,
-        "facts": str,
-        "read": int,
-        "rejected": int,
-    },
-    "items": {
-        "id": int,
-        **_DIGEST_COLUMNS,
-        "size": int,
-        "media": str,
-        "status": str,
-        "scheme": str,
-        "code": str,
-        "handling": str,
-        "entries": int,
-        "sources": int,
-        "votes_up": int,
-        "votes_down": int,
-    },
-    "entries": {
-        "id": int,
-        "entry_id": bytes,
-        "item": int,
-        "source": int,
-        "own_ref": str,
-        "contributor": str,
-        "asserted_at": int,
-        "seq": int,
-        "retracted": int,
-        "standing": int,
-        **_DIGEST_COLUMNS,
-        "media": str,
-        "mime_type": str,
-        "size": int,
-        "file_names": str,
-        "series": str,
-        "tags": str,
-        **{name: int for name in FLAGS},
-        "reason": str,
-        "handling": str,
-        "extra": str,
-        "first_import": int,
-        "last_import": int,
-        "position": int,
-    },
-    "evidence": {"entry": int, "first_import": int, "last_import": int, "position": int},
-    "fingerprints": {"entry": int, "kind": str, "value": bytes},
-    "classifications": {"entry": int, "scheme": str, "code": str, "mapped": str},
-    "votes": {"entry": int, "about_source": str, "about_ref": str, "vote": str, "considered": str},
-    "conflicts": {"id": int, "kind": str, "subject": str, "item": int, "resolved": int},
-    "sides": {"conflict": int, "value": str, "entry": int},
-    "rejects": {
-        "import": int,
-        "position": int,
-        "unit": str,
-        "field": str,
-        "reason": str,
-        "value": str,
-        "raw": str,
-    },
-    "losses": {"import": int, "what": str, "count": int},
-}
-
-# A ref that is only the strongest digest is not stored twice: `ref` is computed where it is asked for.
-_REF = " ".join(f"WHEN {a} IS NOT NULL THEN '{a}:' || lower(hex({a}))" for a in STRONGEST_FIRST)
-_COMPUTED = f"ALTER TABLE entries ADD COLUMN ref TEXT GENERATED ALWAYS AS (coalesce(own_ref, CASE {_REF} END)) VIRTUAL"
-
-# A table of nothing but a short key is stored as one tree: 42 bytes a row become 30.
-_WITHOUT_ROWID = {"classifications": "entry, scheme, code"}
-
-_FOREIGN = {
-    "imports": [("source", "sources")],
-    "entries": [("item", "items"), ("source", "sources"), ("first_import", "imports"), ("last_import", "imports")],
-    "evidence": [("entry", "entries"), ("first_import", "imports"), ("last_import", "imports")],
-    "fingerprints": [("entry", "entries")],
-    "classifications": [("entry", "entries")],
-    "votes": [("entry", "entries")],
-    "conflicts": [("item", "items")],
-    "sides": [("conflict", "conflicts"), ("entry", "entries")],
-    "rejects": [("import", "imports")],
-    "losses": [("import", "imports")],
-}
-
-_INDEXES = (
-    ("entries", "item"),
-    ("entries", "source, own_ref"),
-    *(("entries", name) for name in DIGESTS),
-    *(("items", name) for name in DIGESTS),
-    ("evidence", "entry"),
-    ("fingerprints", "entry"),
-    ("votes", "about_source, about_ref"),
-    ("votes", "entry"),
-    ("conflicts", "item"),
-    ("sides", "conflict"),
-    ("sides", "entry"),
-)
-
-_HEX = ", ".join(f"lower(hex({{0}}.{name})) AS {name}" for name in reversed(DIGESTS))
-_STAMP = "strftime('%Y-%m-%dT%H:%M:%fZ', {0} / 1000.0, 'unixepoch')"
-STANDINGS = ("current", "superseded", "withdrawn", "quarantined")
-_STANDING = "CASE e.standing " + " ".join(f"WHEN {k} THEN '{name}'" for k, name in enumerate(STANDINGS)) + " END"
-
-VIEWS = {
-    "items_hex": f"""SELECT i.id, {_HEX.format("i")}, i.size, i.media, i.status, i.scheme, i.code, i.handling,
-        i.entries, i.sources, i.votes_up, i.votes_down FROM items i""",
-    "entries_hex": f"""SELECT e.id, e.item, s.name AS source, e.ref, e.contributor, {_STAMP.format("e.asserted_at")} AS asserted_at,
-        CASE e.retracted WHEN 1 THEN 'retracted' ELSE 'active' END AS state, {_STANDING} AS standing, {_HEX.format("e")},
-        e.media, e.mime_type, e.size, e.file_names, e.series, e.tags, e.reason, e.handling, e.extra,
-        lower(hex(m.file)) AS file, m.name AS file_name, e.position
-        FROM entries e JOIN sources s ON s.id = e.source JOIN imports m ON m.id = e.first_import""",
-    "claims": f"""SELECT e.item, s.name AS source, e.contributor, c.scheme, c.code, c.mapped, {_STAMP.format("e.asserted_at")} AS asserted_at,
-        {_STANDING} AS standing, e.ref, e.id AS entry
-        FROM classifications c JOIN entries e ON e.id = c.entry JOIN sources s ON s.id = e.source""",
-    "disagreements": """SELECT c.id AS conflict, c.kind, c.subject, c.item, c.resolved, d.value, s.name AS source,
-        e.contributor, e.ref, e.id AS entry
-        FROM conflicts c JOIN sides d ON d.conflict = c.id JOIN entries e ON e.id = d.entry JOIN sources s ON s.id = e.source""",
-}
+"""Rows fetched and inserted at once."""
 
 
 def publish(connection: duckdb.DuckDBPyConnection, log: Log, policy: Policy, crosswalk: Crosswalk, path: Path) -> None:
@@ -178,7 +46,7 @@ def publish(connection: duckdb.DuckDBPyConnection, log: Log, policy: Policy, cro
     try:
         _prepare(database)
         _fill(database, connection, log, policy, crosswalk)
-        for table, columns in _INDEXES:
+        for table, columns in INDEXES:
             _index(database, table, columns)
         for name, query in VIEWS.items():
             database.create_view(name, query)
@@ -198,13 +66,13 @@ def _prepare(database: sqlite_utils.Database) -> None:
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {VERSION}")
     for name, columns in TABLES.items():
-        keys = [(column, other, "id") for column, other in _FOREIGN.get(name, [])]
+        keys = [(column, other, "id") for column, other in FOREIGN.get(name, [])]
         key = "id" if "id" in columns else "key" if name == "meta" else None
-        if name in _WITHOUT_ROWID:
+        if name in WITHOUT_ROWID:
             _create_tree(database, name, columns)
         else:
             database.table(name).create(columns, pk=key, foreign_keys=keys)
-    database.execute(_COMPUTED)
+    database.execute(COMPUTED)
 
 
 def _create_tree(database: sqlite_utils.Database, name: str, columns: dict[str, type]) -> None:
@@ -212,7 +80,7 @@ def _create_tree(database: sqlite_utils.Database, name: str, columns: dict[str, 
     kinds = {int: "INTEGER", str: "TEXT", bytes: "BLOB"}
     defined = ", ".join(f"{column} {kinds[kind]}" for column, kind in columns.items())
     database.execute(
-        f"CREATE TABLE {name} ({defined}, PRIMARY KEY ({_WITHOUT_ROWID[name]}), "
+        f"CREATE TABLE {name} ({defined}, PRIMARY KEY ({WITHOUT_ROWID[name]}), "
         "FOREIGN KEY (entry) REFERENCES entries(id)) WITHOUT ROWID"
     )
 
@@ -379,6 +247,24 @@ def open_catalog(path: str | Path) -> sqlite_utils.Database:
             file=name,
         )
     return sqlite_utils.Database(connection)
+
+
+# What values of the wrong type or shape end in, in a catalog that somebody else has put together.
+ODD = (ValueError, TypeError, LookupError, AttributeError, OverflowError, StopIteration, sqlite3.Error, pa.ArrowException)
+
+
+@contextlib.contextmanager
+def opened_catalog(path: str | Path) -> Iterator[sqlite_utils.Database]:
+    """Give a catalog for reading; whatever it turns out to hold that no catalog holds is `BadCatalog`."""
+    database = open_catalog(path)
+    try:
+        yield database
+    except InteropError:
+        raise
+    except ODD as error:
+        raise BadCatalog(f"holds what no catalog holds ({shown(error, 150)})", file=str(path)) from None
+    finally:
+        database.close()
 
 
 def _check_size(path: Path) -> None:

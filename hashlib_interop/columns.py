@@ -337,9 +337,21 @@ def complete(columns: dict[str, pa.Array], defaults: dict[str, Any]) -> pa.Recor
     for name in ("about", "handling"):
         if name in full and full[name].null_count < count:
             full[name] = _sorted_members(full[name])
+    if "handling" in full:
+        full["handling"] = _stated(full["handling"])
     return pa.RecordBatch.from_arrays(
         [_field(full.get(field.name), field, count) for field in ENTRY_SCHEMA], schema=ENTRY_SCHEMA
     )
+
+
+def _stated(labels: pa.StructArray) -> pa.StructArray:
+    """Return handling labels with null for one that states nothing: no label at all, which permits nobody."""
+    if labels.null_count == len(labels):
+        return labels
+    stated = np.zeros(len(labels), bool)
+    for member in labels.flatten():
+        stated |= mask_of(member.is_valid())
+    return pc.if_else(pa.array(stated), labels, pa.scalar(None, labels.type))
 
 
 def _field(column: pa.Array | None, field: pa.Field, count: int) -> pa.Array:

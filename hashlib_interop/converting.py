@@ -90,7 +90,7 @@ def convert(
 ) -> Converted:
     """Write the records of all inputs, in order, to `output` in the format `to` (else its suffix decides).
 
-    Nothing is merged. `options` go to the readers or the writer, whoever knows the name; `from.NAME` and
+    Nothing is merged; of a catalog, formats that keep no entries get one row an item. `options` go to the readers or the writer, whoever knows the name; `from.NAME` and
     `to.NAME` say which. `allow` is asked after everything is written and before a byte is published: where
     it says no, nothing is. `settings` are the fields of `Reader`. A stream gets its bytes at the end, too.
     """
@@ -105,12 +105,13 @@ def convert(
             on_reject(reject)
 
     settings["on_reject"] = refuse
+    inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     readers = [
         reader
         for path in inputs
         for reader in open_readers(path, format=format, source=source, limits=limits, **settings)
     ]
-    writing = Writing(result.output, _routed(readers, target, options or {}), result.imports)
+    writing = Writing(result.output, routed(readers, target, options or {}), result.imports)
     with contextlib.suppress(_NotAllowed), _place(output) as temporary:
         with temporary.open("r+b") as stream:
             done = write_stream(_batches(readers, result.imports), cast(BinaryIO, stream), target, writing)
@@ -132,12 +133,15 @@ def _batches(readers: Sequence[Reader], imports: list[Import]) -> Iterator[pa.Re
         imports.extend(reader.imports)
 
 
-def _routed(readers: Sequence[Reader], target: Format, options: Mapping[str, str]) -> dict[str, str]:
+def routed(readers: Sequence[Reader], target: Format, options: Mapping[str, str]) -> dict[str, str]:
     """Give each reader the options that it knows, return those of the writer; `BadOption` for a stranger."""
     for_writer, used = chosen_options(options, target, "to.")
     for reader in readers:
-        reader.options, known = chosen_options(options, reader.format, "from.", "encoding")
+        found, known = chosen_options(options, reader.format, "from.", "encoding")
+        reader.options = {**reader.options, **found}
         used |= known
+        if reader.format.name == "catalog" and not target.keeps_entries:
+            reader.options = {"rows": "items", **reader.options}
     check_options(options, used, [target, *(reader.format for reader in readers)])
     return for_writer
 

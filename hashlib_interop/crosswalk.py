@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from hashlib_interop.errors import BadPolicy
+from hashlib_interop.errors import BadPolicy, shown
 from hashlib_interop.policy import Policy, Relation, checked
 
 COLUMNS = (
@@ -47,18 +47,21 @@ class Scheme(BaseModel):
     codes: tuple[str, ...] = ()
 
 
+Named = Annotated[str, Field(min_length=1)]
+
+
 class Row(BaseModel):
     """One statement of the crosswalk: `from` stands in `relation` to `to`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    from_scheme: str
-    from_code: str
-    to_scheme: str
-    to_code: str
+    from_scheme: Named
+    from_code: Named
+    to_scheme: Named
+    to_code: Named
     relation: Relation
     status: Literal["official", "inferred", "unsafe", "agency"]
-    source: str
+    source: Named
     source_date: str = ""
     reviewed_by: str = ""
     note: str = ""
@@ -111,15 +114,22 @@ def load_crosswalk(policy: Policy) -> Crosswalk:
     if policy.crosswalk:
         try:
             own = Path(policy.crosswalk).read_bytes()
-        except OSError as error:
-            raise BadPolicy(str(error.strerror).lower(), file=policy.crosswalk) from error
+        except (OSError, ValueError) as error:
+            raise BadPolicy(str(error).lower(), file=policy.crosswalk) from error
         rows |= {row.key: row for row in _rows(own, policy.crosswalk)}
         files.append((Path(policy.crosswalk).name, hashlib.sha256(own).hexdigest()))
     return Crosswalk(tuple(rows[key] for key in sorted(rows)), tuple(files))
 
 
 def _rows(data: bytes, name: str) -> Iterable[Row]:
-    reader = csv.DictReader(data.decode("utf-8-sig").splitlines(), strict=True)
+    try:
+        yield from _parsed_rows(data.decode("utf-8-sig"), name)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadPolicy(f"not a CSV file in UTF-8: {shown(error, 150)}", file=name) from None
+
+
+def _parsed_rows(text: str, name: str) -> Iterable[Row]:
+    reader = csv.DictReader(text.splitlines(), strict=True)
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise BadPolicy(f"the columns must be {','.join(COLUMNS)}", file=name)
     seen: set[tuple[str, str, str]] = set()

@@ -114,15 +114,18 @@ class Log:
         known = self.imports.get(one.key)
         if known and known.delivery != one.delivery:
             raise BadPolicy(f"source {one.source} is imported as {known.delivery} and as {one.delivery}")
-        self.imports[one.key] = min(known or one, one, key=lambda i: (i.recorded_at, i.name, i.reader))
+        self.imports[one.key] = min(known or one, one, key=lambda i: (i.recorded_at, canonical_json(i.to_json())))
 
-    def settle(self, policy: Policy) -> None:
-        """Number the imports, dedupe the entries, gather the evidence, give every entry its standing."""
+    def settle(self, policy: Policy, clock: datetime) -> None:
+        """Number the imports, dedupe the entries, gather the evidence, give every entry its standing.
+
+        `clock` is the time of the run: what is stamped later (and the policy's skew) is quarantined.
+        """
         self._check_deliveries()
         self._number_imports()
         self._dedupe()
         self._gather_evidence()
-        self._stand(policy)
+        self._stand(policy, clock)
 
     @property
     def ordered_imports(self) -> list[Import]:
@@ -203,10 +206,9 @@ class Log:
         )
         self.connection.execute("DROP TABLE sight; DROP TABLE seen")
 
-    def _stand(self, policy: Policy) -> None:
+    def _stand(self, policy: Policy, clock: datetime) -> None:
         """Standing by register: quarantine first, then the newest release, then the greatest stamp."""
-        recorded = [i.recorded_at for i in self.imports.values()]
-        horizon = _horizon(max(recorded), policy) if recorded else 0
+        horizon = _horizon(clock, policy)
         self.connection.execute(
             f"""CREATE TABLE standing AS
             WITH reach AS (SELECT e, max(last) AS last, min(first) AS first FROM run GROUP BY e), fit AS (
@@ -219,6 +221,9 @@ class Log:
                 THEN {CURRENT} ELSE {SUPERSEDED} END AS standing
             FROM fit"""
         )
+        lost = self.connection.execute("SELECT count(*) FROM core ANTI JOIN standing USING (e)").fetchone()
+        if lost and lost[0]:
+            raise MalformedInput(f"{lost[0]:,} entries have no evidence: nobody can say where they are from")
         self.connection.execute(
             f"""CREATE TABLE alive AS SELECT core.* FROM core JOIN standing USING (e)
             WHERE standing = {CURRENT} AND NOT retracted AND NOT speaks_of

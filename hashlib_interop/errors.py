@@ -89,6 +89,12 @@ class Busy(InteropError):
     exit_code = 11
 
 
+class WouldReplace(InteropError):
+    """The output is there already, and holds what this run would leave out."""
+
+    exit_code = 12
+
+
 class BadDigest(InteropError, ValueError):
     """A text is not a digest, fingerprint or encoding of the algorithm it is said to be."""
 
@@ -111,6 +117,7 @@ ERRORS = (
     UnresolvedConflict,
     BadCatalog,
     Busy,
+    WouldReplace,
     BadDigest,
     BadOption,
 )

@@ -11,8 +11,9 @@ from typing import Any
 import sqlite_utils
 
 from hashlib_interop.algorithms import ALGORITHMS, Digest, parse_digest, parse_hex
-from hashlib_interop.catalog import STANDINGS, meta, open_catalog, stamp_of, strongest
-from hashlib_interop.errors import BadDigest, shown
+from hashlib_interop.catalog import meta, opened_catalog, stamp_of, strongest
+from hashlib_interop.catalog_schema import STANDINGS
+from hashlib_interop.errors import BadDigest, BadOption, shown
 
 
 @dataclass
@@ -84,8 +85,7 @@ def why(path: str | Path, digest: str) -> list[Why]:
     Empty where the digest is unknown. Raises `BadDigest` and `BadCatalog`.
     """
     wanted = read_digest(digest)
-    database = open_catalog(path)
-    try:
+    with opened_catalog(path) as database:
         query = f"SELECT id, item, source, ref FROM entries WHERE {wanted.algorithm} = ?"
         found = list(database.query(query, [wanted.value]))
         items = sorted({row["item"] for row in found if row["item"] is not None})
@@ -100,8 +100,6 @@ def why(path: str | Path, digest: str) -> list[Why]:
         if silent:
             answers[0].history += silent
         return answers
-    finally:
-        database.close()
 
 
 def _entry_ids(database: sqlite_utils.Database, item: dict[str, Any] | None) -> list[int]:
@@ -117,13 +115,15 @@ def _about_item(database: sqlite_utils.Database, digest: Digest, number: int, po
     members = _entry_ids(database, item)
     query = """SELECT p.id FROM entries e JOIN entries p ON p.source = e.source AND p.own_ref = e.own_ref
         WHERE e.item = ?1 AND p.item IS NOT ?1 ORDER BY p.id"""
-    past = sorted({row[0] for row in database.execute(query, [number]).fetchall()})
+    past = {row[0] for row in database.execute(query, [number]).fetchall()}
+    query = "SELECT d.entry FROM conflicts c JOIN sides d ON d.conflict = c.id WHERE c.item = ? AND c.kind = 'state'"
+    past |= {row[0] for row in database.execute(query, [number]).fetchall()} - set(members)
     return Why(
         digest,
         item,
         policy,
         _said(database, members, item),
-        _said(database, past, None),
+        _said(database, sorted(past), None),
         _votes(database, number),
         [dict(c) for c in database.query("SELECT id, kind, subject, resolved FROM conflicts WHERE item = ? ORDER BY id", [number])],
     )
@@ -186,10 +186,14 @@ def conflicts(
 ) -> Iterator[dict[str, Any]]:
     """Yield the conflicts of a catalog with their sides: what is claimed, and who claims it.
 
+    By kind, those between most sources first.
+
     `source` keeps those in which it takes a side, `unresolved` those that the policy did not settle.
     """
-    database = open_catalog(path)
-    try:
+    with opened_catalog(path) as database:
+        known = [row[0] for row in database.execute("SELECT name FROM sources ORDER BY id").fetchall()]
+        if source and source not in known:
+            raise BadOption(f"no source {shown(source)!r} in this catalog; it has {', '.join(known)}")
         where, values = ["1"], []
         if kind:
             where.append("c.kind = ?")
@@ -203,10 +207,9 @@ def conflicts(
             )
             values.append(source)
         query = f"SELECT c.*, i.status, {', '.join(f'i.{a}' for a in ALGORITHMS)} FROM conflicts c LEFT JOIN items i ON i.id = c.item"
-        for row in database.query(f"{query} WHERE {' AND '.join(where)} ORDER BY c.id", values):
+        order = "c.kind, (SELECT count(DISTINCT e.source) FROM sides d JOIN entries e ON e.id = d.entry WHERE d.conflict = c.id) DESC, c.id"
+        for row in database.query(f"{query} WHERE {' AND '.join(where)} ORDER BY {order}", values):
             yield _conflict(database, row)
-    finally:
-        database.close()
 
 
 def _conflict(database: sqlite_utils.Database, row: dict[str, Any]) -> dict[str, Any]:
@@ -226,12 +229,9 @@ def _conflict(database: sqlite_utils.Database, row: dict[str, Any]) -> dict[str,
 
 def conflict_counts(path: str | Path) -> dict[str, dict[str, int]]:
     """Return, by kind, how many conflicts there are and how many the policy settled."""
-    database = open_catalog(path)
-    try:
+    with opened_catalog(path) as database:
         query = "SELECT kind, count(*), sum(resolved) FROM conflicts GROUP BY kind ORDER BY kind"
         return {kind: {"count": count, "resolved": resolved} for kind, count, resolved in database.execute(query).fetchall()}
-    finally:
-        database.close()
 
 
 def _iso(value: datetime | None) -> str | None:

@@ -169,5 +169,7 @@ class Format:
     unit: str = "record"
     suffixes: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """By field: what would let the format carry more of it; said with a loss."""
     keeps_entries: bool = False
     """True for native, parquet, catalog: they hold every entry as it stands. The others take one row an item."""

@@ -70,7 +70,7 @@ def permits(label: Handling | None, audience: str) -> bool:
 
     Unlabelled and unknown permit nobody; RED permits only who is named.
     """
-    if label is None or label.audience == ():
+    if label is None or label == Handling() or label.audience == ():
         return False
     if label.audience is not None:
         return audience in label.audience

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,17 +14,20 @@ from typing import Any, BinaryIO, cast
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from hashlib_interop.advising import notes
 from hashlib_interop.algorithms import parse_digest
-from hashlib_interop.catalog import open_catalog, publish
+from hashlib_interop.catalog import meta, opened_catalog, publish
+from hashlib_interop.converting import routed
 from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.engine import MEMORY, Log, engine
-from hashlib_interop.errors import BadPolicy, FileFault, UnresolvedConflict, shown
-from hashlib_interop.files import Limits, Progress, private_folder, published
+from hashlib_interop.errors import BadCatalog, BadPolicy, FileFault, UnresolvedConflict, WouldReplace, shown
+from hashlib_interop.files import Limits, Progress, open_input, private_folder, published
 from hashlib_interop.format import Delivery, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
-from hashlib_interop.policy import Policy, SourceRules
+from hashlib_interop.policy import Policy, SourceRules, checked
 from hashlib_interop.reading import Reader, checked_slug, clock, open_readers
 from hashlib_interop.report import Import, Loss, Reject
 from hashlib_interop.resolving import resolve
@@ -52,13 +56,14 @@ def parse_release(text: str) -> datetime:
     """Read a release date: `YYYY-MM-DD` (midnight UTC), or an ISO stamp with a zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
         raise BadPolicy(f"release {shown(text)!r}: write it as 2025-03-01") from None
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         return found.replace(tzinfo=UTC)
     if found.tzinfo is None:
         raise BadPolicy(f"release {shown(text)!r}: a time needs its zone, as in 2025-03-01T12:00:00Z")
-    return found.astimezone(UTC)
+    return found
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,20 @@ class Merged:
     imports: list[Import]
     items: int
     entries: int
+    repeats: int
+    speaking: int
     duplicates: int
     statuses: dict[str, int]
     conflicts: dict[str, int]
     resolved: int
+    policy: str = "default"
     losses: list[Loss] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def read(self) -> int:
+        """Records read and trusted, of all imports."""
+        return sum(one.read for one in self.imports)
 
     @property
     def rejected(self) -> int:
@@ -125,24 +139,30 @@ def merge(
     threads: int | None = None,
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
+    replace: bool = False,
 ) -> Merged:
     """Merge files into `output`: a catalog, or by suffix or `to` another format.
 
-    Formats that keep entries (native, parquet, catalog) get every entry; the others one row an item. The
+    `options` go to the readers or the writer, whoever knows the name. Without a `policy`, that of the catalogs
+    among the inputs holds. An existing catalog that holds sources which this merge leaves out is not replaced
+    (`WouldReplace`), unless `replace`. Formats that keep entries (native, parquet, catalog) get every entry; the others one row an item. The
     output is a function of the entries, their evidence and the policy: order of files, threads and time
     zone change no byte. Raises `UnresolvedConflict` where the policy says `fail`, and leaves the old
     output whole whatever happens.
     """
-    policy = policy or Policy()
+    inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     given = [one if isinstance(one, Given) else parse_given(os.fspath(one)) for one in inputs]
+    run_clock = recorded_at or clock()
     settings = {
-        "recorded_at": recorded_at or clock(),
+        "recorded_at": run_clock,
         "max_rejects": max_rejects,
         "on_reject": on_reject,
         "progress": progress,
     }
     readers = _readers(given, sources or {}, format, limits, settings)
     target = format_for(output, to) if to or not _is_catalog_name(output) else format_for(output, "catalog")
+    writer_options = routed(readers, target, options or {})
+    policy = policy or _inherited(readers)
     load_crosswalk(policy)  # a broken crosswalk file is said before hours of reading
     with published(output) as temporary, private_folder(temporary) as folder:
         made = folder / "catalog.db"
@@ -151,12 +171,17 @@ def merge(
             log = Log(connection)
             for reader in readers:
                 _stage(log, reader)
-            _make(connection, log, policy, made, on_step or (lambda text: None))
+            if target.name == "catalog" and not replace:
+                _refuse_replacing(Path(output), {one.source for one in log.imports.values()})
+            _make(connection, log, policy, run_clock, made, on_step or (lambda text: None))
         merged = summary(made, os.fspath(output), target.name, log.ordered_imports)
+        merged.policy = policy.name
+        added = [one for reader in readers if reader.format.name != "catalog" for one in reader.imports]
+        merged.notes = notes(merged, policy, added)
         if target.name == "catalog":
             os.replace(made, temporary)
         else:
-            merged.losses = write_from_catalog(made, temporary, target.name, options or {}).losses
+            merged.losses = write_from_catalog(made, temporary, target.name, writer_options).losses
     return merged
 
 
@@ -168,24 +193,75 @@ def _is_catalog_name(output: str | os.PathLike[str]) -> bool:
 def _faults(name: str) -> Iterator[None]:
     try:
         yield
-    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        remedy = "give it more with --memory, or free disk"
-        raise FileFault(f"the engine ran out of room ({shown(error, 200)}): {remedy}", file=name) from None
+    except (duckdb.OutOfMemoryException, duckdb.IOException, sqlite3.OperationalError) as error:
+        remedy = "free disk, or give the engine more with --memory"
+        raise FileFault(f"ran out of room ({shown(error, 200)}): {remedy}", file=name) from None
+
+
+def _refuse_replacing(output: Path, sources: set[str]) -> None:
+    """Keep a catalog that holds what the new one would not, and a file that is no catalog."""
+    if not output.is_file() or not output.stat().st_size:
+        return
+    try:
+        with opened_catalog(output) as database:
+            left_out = sorted({row[0] for row in database.execute("SELECT name FROM sources").fetchall()} - sources)
+    except BadCatalog:
+        raise WouldReplace("is there and no catalog: choose another name, or --replace", file=str(output)) from None
+    if left_out:
+        raise WouldReplace(
+            f"holds {', '.join(left_out)}, which this merge leaves out: add the file to the inputs to keep them, or --replace",
+            file=str(output),
+        )
+
+
+def _inherited(readers: Sequence[Reader]) -> Policy:
+    """Return the policy of the catalogs among the inputs; the default one where there is none."""
+    found: dict[str, tuple[str, Policy]] = {}
+    for reader in (reader for reader in readers if reader.format.name == "catalog"):
+        with reader.input.local() as path:
+            with opened_catalog(path) as database:
+                said = meta(database)
+        policy = checked(Policy, said["policy"], reader.input.name)
+        if [tuple(pair) for pair in said["crosswalk"]] != list(load_crosswalk(policy).files):
+            raise BadPolicy("was made with a crosswalk of its own: give its --policy again", file=reader.input.name)
+        found.setdefault(policy.hash, (reader.input.name, policy))
+    if len(found) > 1:
+        names = " and ".join(name for name, _ in found.values())
+        raise BadPolicy(f"{names} were made under different policies: say which with --policy")
+    return next((policy for _, policy in found.values()), Policy())
 
 
 def _stage(log: Log, reader: Reader) -> None:
     for batch in reader.batches():
+        _check_named(reader, set(pc.unique(batch.column("source")).to_pylist()))
         log.add(batch)
     for one in reader.imports:
+        _check_named(reader, {one.source})
         log.add_import(one)
 
 
+def _check_named(reader: Reader, sources: set[str]) -> None:
+    """A list that was given a name speaks for that source alone, whatever stands in it."""
+    others = sorted(sources - {reader.source})
+    if reader.named and others:
+        raise BadPolicy(
+            f"holds statements of {shown(', '.join(others))}, but was given as {reader.source}: "
+            "without a name it speaks for the sources in it, if you trust it",
+            file=reader.input.name,
+        )
+
+
 def _make(
-    connection: duckdb.DuckDBPyConnection, log: Log, policy: Policy, path: Path, step: Callable[[str], None]
+    connection: duckdb.DuckDBPyConnection,
+    log: Log,
+    policy: Policy,
+    clock: datetime,
+    path: Path,
+    step: Callable[[str], None],
 ) -> None:
     """Turn a staged log into a catalog."""
     step("deduplicating")
-    log.settle(policy)
+    log.settle(policy, clock)
     step("grouping")
     group(connection, tuple(parse_digest(text) for text in policy.denied))
     step("resolving")
@@ -207,7 +283,7 @@ def merge_batches(batches: Iterable[pa.RecordBatch], path: Path, imports: list[I
             log.add(batch)
         for one in imports:
             log.add_import(one)
-        _make(connection, log, Policy(), path, lambda text: None)
+        _make(connection, log, Policy(), clock(), path, lambda text: None)
 
 
 def _obey(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
@@ -227,13 +303,13 @@ def _readers(
     settings: dict[str, Any],
 ) -> list[Reader]:
     """Open every input, named by the user, else by its format; unnamed snapshots of one format are refused."""
-    readers: list[Reader] = []
+    pairs: list[tuple[Given, Reader]] = []
     for one in given:
         rule = rules.get(one.source or "", SourceRules())
         release = one.release or (parse_release(rule.release) if rule.release else None)
         opened = open_readers(
             one.path,
-            format=format or rule.format,
+            format=rule.format or _unless_catalog(one.path, format),
             source=one.source,
             limits=limits,
             release=release,
@@ -241,9 +317,16 @@ def _readers(
             options=dict(rule.options),
             **settings,
         )
-        readers += opened
-    _refuse_nameless([(g, r) for g in given for r in readers if r.input.name.split("!")[0] == g.path])
-    return readers
+        pairs += [(one, reader) for reader in opened]
+    _refuse_nameless(pairs)
+    return [reader for _, reader in pairs]
+
+
+def _unless_catalog(path: str, format: str | None) -> str | None:
+    """`--from` speaks of partner files; a catalog beside them is known by content."""
+    if format and path != "-" and FORMATS["catalog"].sniff(open_input(path)[0].head()):
+        return "catalog"
+    return format
 
 
 def _refuse_nameless(pairs: list[tuple[Given, Reader]]) -> None:
@@ -260,30 +343,29 @@ def _refuse_nameless(pairs: list[tuple[Given, Reader]]) -> None:
 
 def summary(path: Path, output: str, format: str, imports: list[Import]) -> Merged:
     """Return the counts of a catalog."""
-    database = open_catalog(path)
-    try:
+    with opened_catalog(path) as database:
         columns = "name, delivery, read, rejected, active, retracted, withdrawn, quarantined, only_here"
         rows = database.execute(f"SELECT {columns} FROM sources ORDER BY id").fetchall()
 
         def one(sql: str) -> int:
             return int(database.execute(sql).fetchone()[0])
 
-        read, items = sum(row[2] for row in rows), one("SELECT count(*) FROM items")
+        read, items = sum(each.read for each in imports), one("SELECT count(*) FROM items")
+        entries, speaking = one("SELECT count(*) FROM entries"), one("SELECT count(*) FROM entries WHERE item IS NOT NULL")
         return Merged(
             output=output,
             format=format,
             sources=[SourceCount(*row) for row in rows],
             imports=imports,
             items=items,
-            entries=one("SELECT count(*) FROM entries"),
-            duplicates=one("SELECT count(*) FROM entries WHERE item IS NOT NULL") - items
-            + max(read - one("SELECT count(*) FROM entries"), 0),
+            entries=entries,
+            repeats=read - entries,
+            speaking=speaking,
+            duplicates=speaking - items,
             statuses=dict(database.execute("SELECT status, count(*) FROM items GROUP BY 1 ORDER BY 1").fetchall()),
             conflicts=dict(database.execute("SELECT kind, count(*) FROM conflicts GROUP BY 1 ORDER BY 1").fetchall()),
             resolved=one("SELECT count(*) FROM conflicts WHERE resolved"),
         )
-    finally:
-        database.close()
 
 
 def write_from_catalog(path: Path, output: Path, format: str, options: Mapping[str, Any]) -> Written:

@@ -217,7 +217,7 @@ class Entry(_Row):
     about: About | None = None
     vote: Literal["up", "down"] | None = None
     reason: Text = None
-    handling: Handling | None = None
+    handling: Annotated[Handling | None, AfterValidator(lambda v: None if v == Handling() else v)] = None
     extra: Annotated[
         Json, BeforeValidator(lambda v: (json.loads(v) if isinstance(v, str) else v) or {})
     ] = Field(default_factory=dict)

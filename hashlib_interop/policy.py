@@ -48,21 +48,21 @@ class Policy(BaseModel):
     model_config = _STRICT
 
     name: str = "default"
-    target: str | None = None
+    target: Annotated[str, Field(min_length=1)] | None = None
     """Scheme that values are given in. None: each item in its own scheme, nothing is translated."""
     relations: tuple[Relation, ...] = ("exactMatch",)
     """Crosswalk relations that may be used; only rows with an official source unless `unofficial`."""
-    unofficial: bool = False
+    unofficial: Annotated[bool, Field(strict=True)] = False
     crosswalk: str | None = None
     """Path of the agency's own crosswalk file; its rows override the shipped ones."""
     tiers: Annotated[tuple[tuple[str, ...], ...], AfterValidator(_one_tier_each)] = ()
     """Sources by rank, best first. Values of the best tier that has any speak alone."""
-    quorum: Annotated[int, Field(ge=0)] = 0
+    quorum: Annotated[int, Field(ge=0, strict=True)] = 0
     """A value that this many voices (source and contributor) share wins, if no other has as many. 0: off."""
     severity: Annotated[dict[str, tuple[str, ...]], AfterValidator(_no_repeat)] = Field(default_factory=dict)
     """Codes of a scheme, most severe first; breaks what tiers and quorum left open."""
     on_conflict: Literal["keep", "drop", "fail"] = "keep"
-    skew_hours: Annotated[int, Field(ge=0)] = 24
+    skew_hours: Annotated[int, Field(ge=0, le=10**7, strict=True)] = 24
     """Stamps later than the run's clock by more than this are quarantined."""
     denied: Annotated[tuple[str, ...], AfterValidator(_readable)] = ()
     """Digests (`md5:…`) that may never link entries, besides those of empty and one-byte inputs."""
@@ -92,7 +92,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise BadPolicy(str(error.strerror).lower(), file=name) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadPolicy(f"not TOML: {error}", file=name) from None
 
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.columns import complete, evidence_column
-from hashlib_interop.errors import BadPolicy, CannotWrite, shown
+from hashlib_interop.errors import BadOption, BadPolicy, CannotWrite, shown
 from hashlib_interop.files import Input, Limits, Progress, open_input
 from hashlib_interop.format import Columns, Delivery, Format, Reading
 from hashlib_interop.formats import FORMATS
@@ -40,8 +40,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def clock() -> datetime:
     """Return the run's time: `SOURCE_DATE_EPOCH` where set, else now; whole milliseconds, UTC."""
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    seconds = float(fixed) if fixed else time.time()
-    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+    try:
+        seconds = float(fixed) if fixed else time.time()
+        return EPOCH + timedelta(milliseconds=int(seconds * 1000))
+    except (ValueError, OverflowError):
+        raise BadOption(f"SOURCE_DATE_EPOCH is {shown(fixed)}: seconds since 1970 are wanted") from None
 
 
 @cache
@@ -74,6 +77,8 @@ class Reader:
     batch_rows: int = 16_384
     rejects: list[Reject] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
+    named: bool = False
+    """Whether somebody said whose list it is."""
     witnessed: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
     """Rows by source and release that have this very file as evidence; not those that bring their own."""
     refused: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
@@ -121,7 +126,7 @@ class Reader:
 
     def _completed(self, columns: Columns, reading: Reading) -> pa.RecordBatch:
         self.release = self.release or reading.release
-        given = columns.get("evidence")
+        given = _without_empty(columns.get("evidence"))
         if given is None or given.null_count:
             releases = columns.pop("release", None)
             seen = evidence_column(self.input.file, self.release if releases is None else releases, columns["position"])
@@ -166,6 +171,14 @@ class Reader:
         )
 
 
+def _without_empty(evidence: pa.Array | None) -> pa.Array | None:
+    """Return evidence with null for an empty list: such a row has this file as its only evidence."""
+    if evidence is None:
+        return None
+    held = pc.greater(pc.list_value_length(evidence), 0).fill_null(False)
+    return pc.if_else(held, evidence, pa.scalar(None, evidence.type))
+
+
 def _drain(stream: BinaryIO) -> None:
     """Read on to the end: what says that compressed data is whole comes last."""
     while stream.read(1 << 20):
@@ -188,7 +201,7 @@ def open_readers(
     readers = []
     for found in open_input(path, limits):
         chosen = FORMATS[format or sniff(found)]
-        readers.append(Reader(found, chosen, checked_slug(source or chosen.name), **settings))
+        readers.append(Reader(found, chosen, checked_slug(source or chosen.name), named=bool(source), **settings))
     return readers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from hashlib_interop.errors import shown
 from hashlib_interop.model import slug
@@ -23,7 +23,7 @@ class Reject(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     file: str
-    position: int
+    position: Annotated[int, Field(gt=-(2**63), lt=2**63)]
     unit: str
     reason: str
     field: str | None = None
@@ -47,6 +47,9 @@ class Reject(BaseModel):
         return f"{shown(self.file, 200)}: {self.unit} {self.position}:{what} {self.reason}{value}"
 
 
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class Loss(BaseModel):
     """A value that the target format cannot carry, how often, and the first one met."""
 
@@ -68,18 +71,18 @@ class Import(BaseModel):
     """
 
     source: Annotated[str, AfterValidator(slug)]
-    release: datetime | None = None
+    release: AwareDatetime | None = None
     file: Annotated[bytes, Field(min_length=32, max_length=32)]
     name: str
-    size: int
+    size: Count
     format: str
     reader: str
     delivery: Literal["snapshot", "delta"]
-    recorded_at: datetime
+    recorded_at: AwareDatetime
     facts: dict[str, str] = Field(default_factory=dict)
-    read: int = 0
-    rejected: int = 0
-    dropped: dict[str, int] = Field(default_factory=dict)
+    read: Count = 0
+    rejected: Count = 0
+    dropped: dict[str, Count] = Field(default_factory=dict)
     rejects: list[Reject] = Field(default_factory=list)
     """The first `REJECTS_KEPT` of the refused records; `rejected` counts them all."""
 

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from hashlib_interop.crosswalk import load_crosswalk, scheme_kind
-from hashlib_interop.engine import CURRENT, QUARANTINED, STRONGEST_FIRST, handling_text
+from hashlib_interop.engine import CURRENT, QUARANTINED, STRONGEST_FIRST, WITHDRAWN, handling_text
 from hashlib_interop.handling import joined
 from hashlib_interop.model import Handling
 from hashlib_interop.policy import Policy
@@ -301,6 +301,8 @@ def _state_sides(connection: duckdb.DuckDBPyConnection) -> list[str]:
         WHERE alive.source <> ghost.source OR alive.contributor <> ghost.contributor"""
     )
     return [
-        "SELECT DISTINCT 'state', '', 'item ' || item, item, 'retracted', ghost FROM pair",
+        f"""SELECT DISTINCT 'state', '', 'item ' || item, item,
+            CASE WHEN standing = {WITHDRAWN} THEN 'withdrawn' ELSE 'retracted' END, ghost
+            FROM pair JOIN standing ON standing.e = ghost""",
         "SELECT DISTINCT 'state', '', 'item ' || item, item, 'active', other FROM pair",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from hashlib_interop.errors import UnknownFormat
+from hashlib_interop.errors import MalformedInput, UnknownFormat
 from hashlib_interop.files import Input, open_input
 from hashlib_interop.formats import FORMATS
 
@@ -27,7 +27,10 @@ def claims(head: bytes) -> list[Claim]:
 def sniff(path: str | os.PathLike[str] | Input) -> str:
     """Return the name of the format that claims a file; `UnknownFormat` where none or two equal ones do."""
     source = path if isinstance(path, Input) else open_input(path)[0]
-    found = claims(source.head())
+    head = source.head()
+    found = claims(head)
+    if not head:
+        raise MalformedInput("the file is empty", file=source.name)
     if not found:
         raise UnknownFormat("no format claims this file: say which with --from", file=source.name)
     equal = [c.format for c in found if c.certainty == found[0].certainty]

@@ -49,12 +49,14 @@ class Merged:
     conflicts: set[Conflict]
 
 
-def merge(entries: Iterable[Entry], imports: Iterable[Import], policy: Policy | None = None) -> Merged:
+def merge(
+    entries: Iterable[Entry], imports: Iterable[Import], policy: Policy | None = None, clock: datetime | None = None
+) -> Merged:
     """Merge entries (each with its evidence) under a policy."""
     policy = policy or Policy()
     log = union(entries)
     files = list(imports)
-    clock = max((i.recorded_at for i in files), default=LOWEST)
+    clock = clock or max((i.recorded_at for i in files), default=LOWEST)
     timely = {k: e for k, e in log.items() if stamp(e)[0] <= clock + timedelta(hours=policy.skew_hours)}
     current = current_entries(timely, files)
     alive = [e for e in current.values() if e.state == "active" and e.about is None and e.digests]
@@ -62,8 +64,16 @@ def merge(entries: Iterable[Entry], imports: Iterable[Import], policy: Policy | 
     items = [Item(sorted(members, key=lambda e: e.id)) for members in groups]
     for item in items:
         describe(item, policy)
-    ghosts = ghost_entries(timely, current)
+    ghosts = [(g, took_back(g, files)) for g in ghost_entries(timely, current)]
     return Merged(log, set(current), items, conflicts(items, refused, current, ghosts, policy))
+
+
+def took_back(ghost: Entry, imports: list[Import]) -> str:
+    """How a ghost fell silent: by absence from a newer snapshot, or by a retraction."""
+    own = [i for i in imports if i.source == ghost.source]
+    newest = max(i.release or LOWEST for i in own)
+    absent = any(i.delivery == "snapshot" for i in own) and ghost_order(ghost)[0] < newest
+    return "withdrawn" if absent else "retracted"
 
 
 def union(entries: Iterable[Entry]) -> dict[bytes, Entry]:
@@ -254,7 +264,7 @@ def conflicts(
     items: list[Item],
     refused: list[tuple[str, list[Entry]]],
     current: dict[bytes, Entry],
-    ghosts: list[Entry],
+    ghosts: list[tuple[Entry, str]],
     policy: Policy,
 ) -> set[Conflict]:
     found: set[Conflict] = set()
@@ -324,14 +334,14 @@ def contradictory(entries: list[Entry]) -> bool:
     return any(len(found) > 1 for found in codes.values())
 
 
-def state_conflicts(items: list[Item], ghosts: list[Entry], policy: Policy) -> set[Conflict]:
+def state_conflicts(items: list[Item], ghosts: list[tuple[Entry, str]], policy: Policy) -> set[Conflict]:
     """A register took its entry back, and another source or contributor still asserts the same file."""
     found: dict[int, set[tuple[str, bytes]]] = defaultdict(set)
     holding: dict[tuple[str, bytes], set[int]] = defaultdict(set)
     for number, item in enumerate(items):
         for digest in (d for e in item.entries for d in e.digests):
             holding[digest].add(number)
-    for ghost in ghosts:
+    for ghost, how in ghosts:
         haunted = {
             number
             for algorithm, value in links(ghost, policy).items()
@@ -341,7 +351,7 @@ def state_conflicts(items: list[Item], ghosts: list[Entry], policy: Policy) -> s
         for number in haunted:
             others = [e for e in items[number].entries if speaks_for_another(e, ghost)]
             if others:
-                found[number] |= {("retracted", ghost.id), *(("active", e.id) for e in others)}
+                found[number] |= {(how, ghost.id), *(("active", e.id) for e in others)}
     return {("state", "", frozenset(pairs)) for pairs in found.values()}
 
 

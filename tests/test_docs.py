@@ -57,7 +57,7 @@ def test_the_outputs_that_a_document_shows_are_current(
 
 def catalog_tables() -> str:
     """Return the tables of the catalog as a Markdown table."""
-    from hashlib_interop.catalog import TABLES
+    from hashlib_interop.catalog_schema import TABLES
 
     lines = ["| table | columns |", "|---|---|"]
     return "\n".join([*lines, *(f"| `{name}` | {', '.join(columns)} |" for name, columns in TABLES.items())])

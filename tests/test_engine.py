@@ -98,7 +98,7 @@ def run(entries: list[Entry], policy: Policy, body: Any, imports: list[Import] |
             log.add_import(one)
         if entries:
             log.add(batch_of(entries))
-        log.settle(policy)
+        log.settle(policy, NOW)
         group(connection, tuple(parse_digest(text) for text in policy.denied))
         resolve(connection, policy)
         return body(connection)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hashlib_interop.errors import BadPolicy, UnresolvedConflict
+from hashlib_interop.errors import BadOption, BadPolicy, UnresolvedConflict, WouldReplace
 from hashlib_interop.explaining import conflicts, why
 from hashlib_interop.merging import Given, merge, parse_given, parse_release
 from hashlib_interop.model import Classification, Entry
@@ -94,7 +94,8 @@ def test_a_merge_killed_at_any_moment_leaves_the_old_catalog_whole(lists: Path, 
     """Twelve kills, from start-up to publication: the old bytes, or the new ones; the next run sweeps what is left."""
     out = tmp_path / "all.db"
     command = arguments(lists, out)
-    old = b"the old catalog"
+    subprocess.run(arguments(lists, out, inputs=INPUTS[:1]), env=environment(), check=True, capture_output=True)
+    old = out.read_bytes()
     began = time.monotonic()
     subprocess.run(command, env=environment(), check=True, capture_output=True)
     whole, took = out.read_bytes(), time.monotonic() - began
@@ -294,3 +295,81 @@ def test_rejects_stay_in_the_catalog_and_survive_another_merge(lists: Path, tmp_
     database.close()
     assert len(rows) == 8
     assert all(position > 0 and reason and raw for position, reason, raw in rows)
+
+
+def test_a_catalog_that_holds_more_is_not_replaced(tmp_path: Path) -> None:
+    """Forgetting to name the old catalog among the inputs must not cost a source; `replace` says it is meant."""
+    a, b = listed(tmp_path / "a.jsonl", said("a", 1)), listed(tmp_path / "b.jsonl", said("b", 1))
+    out = tmp_path / "all.db"
+    merge([a, b], out, recorded_at=NOW)
+    before = out.read_bytes()
+    with pytest.raises(WouldReplace, match="holds a, which"):
+        merge([b], out, recorded_at=NOW)
+    assert out.read_bytes() == before
+    assert merge([out, b], out, recorded_at=NOW).items == 1
+    assert [s.name for s in merge([b], out, recorded_at=NOW, replace=True).sources] == ["b"]
+    (tmp_path / "notes.db").write_text("mine")
+    with pytest.raises(WouldReplace, match="no catalog"):
+        merge([b], tmp_path / "notes.db")
+
+
+def test_a_catalog_brings_its_policy(tmp_path: Path) -> None:
+    """Merging or exporting a catalog again keeps the rules it was made under; two different ones are refused."""
+    inputs = [listed(tmp_path / f"{s}.jsonl", said(s, 1, c)) for s, c in (("a", "A1"), ("b", "B2"))]
+    merge(inputs, tmp_path / "p.db", policy=Policy(name="ours", tiers=(("b",),)), recorded_at=NOW)
+    again = merge([tmp_path / "p.db"], tmp_path / "q.db", recorded_at=NOW)
+    assert (again.policy, again.statuses) == ("ours", {"decided": 1})
+    merge(inputs, tmp_path / "r.db", policy=Policy(name="theirs", tiers=(("a",),)), recorded_at=NOW)
+    with pytest.raises(BadPolicy, match="different policies"):
+        merge([tmp_path / "p.db", tmp_path / "r.db"], tmp_path / "s.db")
+
+
+def test_a_named_list_speaks_for_its_source_alone(tmp_path: Path) -> None:
+    """A partner's native file cannot retract, or withdraw by a release, what another source says."""
+    a = listed(tmp_path / "a.jsonl", said("ncmec", 1, ref="r"))
+    evil = listed(tmp_path / "evil.jsonl", Entry(source="ncmec", ref="r", state="retracted", seq=9))
+    with pytest.raises(BadPolicy, match="holds statements of ncmec"):
+        merge([a, f"partner={evil}"], tmp_path / "all.db")
+
+
+def test_a_file_s_own_clock_does_not_turn_quarantine_off(tmp_path: Path) -> None:
+    """What is in the future is measured by the clock of the run."""
+    odd = said("a", 1, asserted_at=datetime(2099, 1, 1, tzinfo=UTC))
+    merge([listed(tmp_path / "a.jsonl", odd)], tmp_path / "late.db", recorded_at=datetime(3000, 1, 1, tzinfo=UTC))
+    assert merge([tmp_path / "late.db"], tmp_path / "now.db", recorded_at=NOW).sources[0].quarantined == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "note"),
+    [
+        (("p@2025-01-01=many.json", "p@2025-02-01=few.json"), "withdraws 3 of 4"),
+        (("p@2025-02-01=many.json", "p=few.json"), "older than the release"),
+        (("p@2099-01-01=many.json",), "lies in the future"),
+        (("p@2025-01-01=many.json", "p@2025-02-01=few.csv"), "has come as icse and as vics"),
+    ],
+)
+def test_what_is_probably_not_meant_is_said(inputs: tuple[str, ...], note: str, tmp_path: Path) -> None:
+    """A release that withdraws much, an old or undated one, one from the future, another format."""
+    vics(tmp_path / "many.json", "p", 1, 2, 3, 4)
+    vics(tmp_path / "few.json", "p", 4)
+    write([Entry(source="p", md5=digest(4))], tmp_path / "few.csv", format="icse")
+    named = [f"{name}={tmp_path / file}" for name, file in (one.split("=") for one in inputs)]
+    merged = merge(named, tmp_path / "all.db", recorded_at=NOW)
+    assert any(note in said for said in merged.notes), merged.notes
+
+
+def test_a_policy_that_names_nobody_is_said(tmp_path: Path) -> None:
+    """A tier of a source that is not there; a target that nobody speaks in."""
+    policy = Policy(tiers=(("ncmce",),), target="ncmec/indutsry")
+    merged = merge([listed(tmp_path / "a.jsonl", said("a", 1, "A1"))], tmp_path / "all.db", policy=policy, recorded_at=NOW)
+    assert any("ncmce" in note for note in merged.notes)
+    assert any("ncmec/indutsry" in note for note in merged.notes)
+
+
+def test_options_of_readers_are_given_on_the_command_line(tmp_path: Path) -> None:
+    """As in convert; an option that nobody knows is refused."""
+    (tmp_path / "list.txt").write_text(f"{digest(1)}\n")
+    merged = merge([f"p={tmp_path / 'list.txt'}"], tmp_path / "all.db", options={"algorithm": "md5"}, recorded_at=NOW)
+    assert merged.items == 1
+    with pytest.raises(BadOption):
+        merge([f"p={tmp_path / 'list.txt'}"], tmp_path / "b.db", options={"algorithm": "md5", "odd": "1"})

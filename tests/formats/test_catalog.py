@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hashlib_interop.catalog import VERSION
+from hashlib_interop.catalog_schema import VERSION
 from hashlib_interop.errors import BadCatalog, InteropError, UnknownFormat
 from hashlib_interop.explaining import why
 from hashlib_interop.merging import merge
