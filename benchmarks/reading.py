@@ -33,7 +33,7 @@ def ours(path: str, name: str) -> int:
     from hashlib_interop import read_batches
 
     pa.set_cpu_count(1)
-    return sum(batch.num_rows for batch in read_batches(path, format=name))
+    return sum(batch.column("about").null_count for batch in read_batches(path, format=name))  # votes are not entries
 
 
 def standard(path: str, name: str) -> int:
@@ -63,7 +63,7 @@ def threatexchange(path: str, name: str) -> int:
 
     from threatexchange.exchanges.clients.ncmec.hash_api import GetEntriesResponse
 
-    return len(GetEntriesResponse.from_xml(ElementTree.fromstring(Path(path).read_bytes())).updates)
+    return len(GetEntriesResponse.from_xml(ElementTree.fromstring(Path(path).read_bytes()), 0).updates)
 
 
 CONTENDERS: dict[str, dict[str, Callable[[str, str], int]]] = {

@@ -129,7 +129,8 @@ def _count(before: pa.RecordBatch, after: pa.RecordBatch, format: Format, losses
             continue
         lost = ~(_derived(before) if field.name == "ref" else np.zeros(len(old), bool)) & ~_same(old, new)
         gone = mask_of(new.is_null()) if field.name in format.carries else np.ones(len(old), bool)
-        hint = f": {format.hints[field.name]}" if field.name in format.hints else ""
+        told = field.name in format.hints and field.name not in format.needs
+        hint = f": {format.hints[field.name]}" if told else ""
         for rows, reason in ((lost & gone, NOT_CARRIED), (lost & ~gone, CHANGED)):
             if rows.any():
                 example = old[int(np.flatnonzero(rows)[0])].as_py()

@@ -14,6 +14,7 @@ from hashlib_interop.model import Handling
 TLP = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
 PAP = ("CLEAR", "GREEN", "AMBER", "RED")
 UNKNOWN = "UNKNOWN"
+_NOTHING = (None, Handling())
 _TLP_1 = {"WHITE": "CLEAR"}
 
 
@@ -35,8 +36,10 @@ def _audience(a: tuple[str, ...] | None, b: tuple[str, ...] | None) -> tuple[str
     return tuple(sorted(set(a) & set(b)))
 
 
-def normal(label: Handling) -> Handling:
-    """Return a label with its codes in their current spelling, an unknown one as `UNKNOWN`."""
+def normal(label: Handling | None) -> Handling | None:
+    """Return a label in current spelling, an unknown one as `UNKNOWN`; None for one that states nothing."""
+    if label is None or label in _NOTHING:
+        return None
     return Handling(
         tlp=_higher(TLP, label.tlp, None),
         pap=_higher(PAP, label.pap, None),
@@ -48,7 +51,7 @@ def normal(label: Handling) -> Handling:
 
 def join(a: Handling | None, b: Handling | None) -> Handling | None:
     """Return the least label that is as strict as both. None (unlabelled) absorbs: it permits nobody."""
-    if a is None or b is None:
+    if a in _NOTHING or b in _NOTHING or a is None or b is None:
         return None
     return Handling(
         tlp=_higher(TLP, a.tlp, b.tlp),
@@ -61,7 +64,7 @@ def join(a: Handling | None, b: Handling | None) -> Handling | None:
 
 def joined(labels: Iterable[Handling | None]) -> Handling | None:
     """Return the join of some labels; None for none."""
-    found = [label if label is None else normal(label) for label in labels]
+    found = [normal(label) for label in labels]
     return reduce(join, found) if found else None
 
 
@@ -70,7 +73,7 @@ def permits(label: Handling | None, audience: str) -> bool:
 
     Unlabelled and unknown permit nobody; RED permits only who is named.
     """
-    if label is None or label == Handling() or label.audience == ():
+    if label is None or label in _NOTHING or label.audience == ():
         return False
     if label.audience is not None:
         return audience in label.audience

@@ -218,9 +218,8 @@ def _inherited(readers: Sequence[Reader]) -> Policy:
     """Return the policy of the catalogs among the inputs; the default one where there is none."""
     found: dict[str, tuple[str, Policy]] = {}
     for reader in (reader for reader in readers if reader.format.name == "catalog"):
-        with reader.input.local() as path:
-            with opened_catalog(path) as database:
-                said = meta(database)
+        with reader.input.local() as path, opened_catalog(path) as database:
+            said = meta(database)
         policy = checked(Policy, said["policy"], reader.input.name)
         if [tuple(pair) for pair in said["crosswalk"]] != list(load_crosswalk(policy).files):
             raise BadPolicy("was made with a crosswalk of its own: give its --policy again", file=reader.input.name)
