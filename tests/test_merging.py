@@ -366,6 +366,62 @@ def test_a_policy_that_names_nobody_is_said(tmp_path: Path) -> None:
     assert any("ncmec/indutsry" in note for note in merged.notes)
 
 
+def test_refused_records_are_not_written_over_an_input(tmp_path: Path) -> None:
+    """`--rejects` that names an input, or the output, is wrong usage: nothing is touched."""
+    file = vics(tmp_path / "a.json", "p", 1)
+    before = Path(file).read_bytes()
+    program = str(Path(sys.executable).parent / "hashlib-interop")
+    for rejects in (file, str(tmp_path / "out.db")):
+        command = [program, "merge", f"p={file}", "-o", str(tmp_path / "out.db"), "--rejects", rejects]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+    assert Path(file).read_bytes() == before
+
+
+def test_rows_of_parquet_with_an_empty_list_of_evidence_are_not_lost(tmp_path: Path) -> None:
+    """An empty list is no evidence: the file itself is."""
+    import pyarrow as pa
+
+    from hashlib_interop.model import batch_of
+
+    batch = batch_of([said("a", 1), said("a", 2)])
+    index = batch.schema.get_field_index("evidence")
+    batch = batch.set_column(index, batch.schema.field(index), pa.array([[], None], batch.schema.field(index).type))
+    write([batch], tmp_path / "a.parquet")
+    merged = merge([tmp_path / "a.parquet"], tmp_path / "all.db", recorded_at=NOW)
+    assert (merged.entries, merged.items) == (2, 2)
+
+
+def test_the_same_file_read_in_two_ways_gives_the_same_bytes_in_any_order(tmp_path: Path) -> None:
+    """Imports of one file that differ in what was read are told apart by their content, not by who came first."""
+    (tmp_path / "m.csv").write_text("h\nzz\n")
+    for name, bad in (("good", "ref"), ("bad", "md5")):
+        (tmp_path / f"{name}.toml").write_text(f'[columns]\nh = {{ field = "{bad}" }}\n')
+        rules = {"p": SourceRules(format="columns", options={"mapping": str(tmp_path / f"{name}.toml")})}
+        merge([f"p={tmp_path / 'm.csv'}"], tmp_path / f"{name}.db", sources=rules, recorded_at=NOW)
+    for k, names in enumerate((("good", "bad"), ("bad", "good"))):
+        merge([tmp_path / f"{name}.db" for name in names], tmp_path / f"{k}.db", recorded_at=NOW)
+    assert (tmp_path / "0.db").read_bytes() == (tmp_path / "1.db").read_bytes()
+
+
+def test_an_empty_code_in_a_crosswalk_is_refused(tmp_path: Path) -> None:
+    """A row that maps to nothing maps to no mapping, not to a blank."""
+    header = "from_scheme,from_code,to_scheme,to_code,relation,status,source,source_date,reviewed_by,note\n"
+    for row in ("s,2,t,,exactMatch,agency,own,,,", "s,2,t,1,exactMatch,agency,,,,"):
+        (tmp_path / "own.csv").write_text(header + row + "\n")
+        policy = Policy(target="t", crosswalk=str(tmp_path / "own.csv"))
+        with pytest.raises(BadPolicy):
+            merge([listed(tmp_path / "a.jsonl", said("a", 1, "A1"))], tmp_path / "all.db", policy=policy)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b'from_scheme,"open', b"x" * 200_000, b"a\x00b"])
+def test_a_broken_crosswalk_is_an_error_of_ours(data: bytes, tmp_path: Path) -> None:
+    """Not UTF-8, an open quote, an endless field, NUL."""
+    (tmp_path / "own.csv").write_bytes(data)
+    policy = Policy(target="t", crosswalk=str(tmp_path / "own.csv"))
+    with pytest.raises(BadPolicy):
+        merge([listed(tmp_path / "a.jsonl", said("a", 1))], tmp_path / "all.db", policy=policy)
+
+
 def test_options_of_readers_are_given_on_the_command_line(tmp_path: Path) -> None:
     """As in convert; an option that nobody knows is refused."""
     (tmp_path / "list.txt").write_text(f"{digest(1)}\n")

@@ -93,6 +93,17 @@ def test_other_sqlite_files_and_newer_versions_are_refused(catalog: Path, tmp_pa
         "UPDATE sources SET name = 'Not A Slug'",
         "UPDATE sources SET delivery = 'odd'",
         "DELETE FROM imports",
+        "INSERT INTO classifications VALUES (0, 's', '9', NULL)",
+        "INSERT INTO classifications VALUES (99, 's', '9', NULL)",
+        "UPDATE classifications SET code = '2'",
+        "UPDATE fingerprints SET entry = 0",
+        "INSERT INTO votes VALUES (1, 'a', 'r', 'up', NULL)",
+        "INSERT INTO votes VALUES (1, 'a', 'r', 'up', NULL), (1, 'a', 'r', 'up', NULL)",
+        "UPDATE entries SET retracted = 'no'",
+        "UPDATE entries SET victim_identified = 'no'",
+        "UPDATE entries SET size = -5",
+        "UPDATE entries SET entry_id = x'00'",
+        "UPDATE entries SET series = 'y'",
         "DROP TABLE meta; CREATE TABLE meta (a)",
     ],
 )
@@ -104,3 +115,24 @@ def test_a_crafted_catalog_is_an_error_of_ours(damage: str, catalog: Path, tmp_p
     with pytest.raises(InteropError):
         merge([catalog], tmp_path / "out.db")
     assert not (tmp_path / "out.db").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entries SET standing = 77",
+        "UPDATE entries SET asserted_at = 9e18",
+        "UPDATE entries SET first_import = 99",
+        "UPDATE meta SET value = '{}'",
+        "DELETE FROM meta",
+    ],
+)
+def test_why_on_a_crafted_catalog_is_an_error_of_ours(damage: str, catalog: Path) -> None:
+    """Looking into a catalog trusts it no more than merging it does."""
+    database = sqlite3.connect(catalog)
+    database.executescript(damage)
+    database.close()
+    try:
+        why(catalog, "0102" * 8)
+    except InteropError:
+        pass  # an answer, or an error of ours; never another exception
