@@ -14,7 +14,7 @@ from hashlib_interop.cli.shared import counted, emit, heading, number, table
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
-    from hashlib_interop.merging import Merged
+    from hashlib_interop.report import Merged
 
 
 @shared.command(

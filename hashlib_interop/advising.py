@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from hashlib_interop.errors import shown
 from hashlib_interop.policy import Policy
-from hashlib_interop.report import Import
-
-if TYPE_CHECKING:
-    from hashlib_interop.merging import Merged
+from hashlib_interop.report import Import, Merged
 
 MANY = 10
 """A newer release that withdraws more than one in so many entries is worth a word."""

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -29,7 +29,7 @@ from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
 from hashlib_interop.policy import Policy, SourceRules, checked
 from hashlib_interop.reading import Reader, checked_slug, clock, open_readers
-from hashlib_interop.report import Import, Loss, Reject
+from hashlib_interop.report import Import, Merged, Reject, SourceCount
 from hashlib_interop.resolving import resolve
 from hashlib_interop.writing import Written, format_for, write_stream
 
@@ -64,62 +64,6 @@ def parse_release(text: str) -> datetime:
     if found.tzinfo is None:
         raise BadPolicy(f"release {shown(text)!r}: a time needs its zone, as in 2025-03-01T12:00:00Z")
     return found
-
-
-@dataclass(frozen=True)
-class SourceCount:
-    """A line of the summary. Counts of entries, except `only_here`: items that no other source has."""
-
-    name: str
-    delivery: str
-    read: int
-    rejected: int
-    active: int
-    retracted: int
-    withdrawn: int
-    quarantined: int
-    only_here: int
-
-
-@dataclass
-class Merged:
-    """What a merge did."""
-
-    output: str
-    format: str
-    sources: list[SourceCount]
-    imports: list[Import]
-    items: int
-    entries: int
-    repeats: int
-    speaking: int
-    duplicates: int
-    statuses: dict[str, int]
-    conflicts: dict[str, int]
-    resolved: int
-    policy: str = "default"
-    losses: list[Loss] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def read(self) -> int:
-        """Records read and trusted, of all imports."""
-        return sum(one.read for one in self.imports)
-
-    @property
-    def rejected(self) -> int:
-        """Records refused, of all inputs."""
-        return sum(one.rejected for one in self.imports)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("sources", "imports", "losses")}
-        return {
-            **plain,
-            "sources": [vars(source) for source in self.sources],
-            "imports": [one.to_json() for one in self.imports],
-            "losses": [loss.model_dump(mode="json") for loss in self.losses],
-        }
 
 
 def merge(

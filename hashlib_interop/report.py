@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -99,3 +100,59 @@ class Import(BaseModel):
     def from_json(cls, value: dict[str, Any]) -> Import:
         """Read what `to_json` gave."""
         return cls.model_validate({**value, "file": bytes.fromhex(value["file"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceCount:
+    """A line of the summary. Counts of entries, except `only_here`: items that no other source has."""
+
+    name: str
+    delivery: str
+    read: int
+    rejected: int
+    active: int
+    retracted: int
+    withdrawn: int
+    quarantined: int
+    only_here: int
+
+
+@dataclasses.dataclass
+class Merged:
+    """What a merge did."""
+
+    output: str
+    format: str
+    sources: list[SourceCount]
+    imports: list[Import]
+    items: int
+    entries: int
+    repeats: int
+    speaking: int
+    duplicates: int
+    statuses: dict[str, int]
+    conflicts: dict[str, int]
+    resolved: int
+    policy: str = "default"
+    losses: list[Loss] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def read(self) -> int:
+        """Records read and trusted, of all imports."""
+        return sum(one.read for one in self.imports)
+
+    @property
+    def rejected(self) -> int:
+        """Records refused, of all inputs."""
+        return sum(one.rejected for one in self.imports)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("sources", "imports", "losses")}
+        return {
+            **plain,
+            "sources": [vars(source) for source in self.sources],
+            "imports": [one.to_json() for one in self.imports],
+            "losses": [loss.model_dump(mode="json") for loss in self.losses],
+        }
