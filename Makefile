@@ -34,7 +34,8 @@ bench: .venv/dev  ## reading rates beside other readers, as ratios; memory of a 
 	@$(RUN) benchmarks.merging
 
 nightly: .venv/dev  ## the same laws with many more examples, and the large merge against the reference
-	@HYPOTHESIS_PROFILE=nightly $(RUN) pytest -q -n 2 -m "nightly or not nightly"
+	@HYPOTHESIS_PROFILE=thorough $(RUN) pytest -q -n 2
+	@$(RUN) benchmarks.merging reference
 
 lock:  ## renew the locked versions
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -33,8 +33,9 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     if reading.local_path is None:
         raise BadCatalog("a catalog is read from a file", file=reading.name)
     with opened_catalog(reading.local_path()) as database:
-        meta(database)
+        said = meta(database)
         reading.imports = list(imports_of(database).values())
+        reading.fact("policy", f"{said['policy']['name']} ({said['policy_hash'][:12]})")
         rows = items_of(database) if reading.options.get("rows") == "items" else entries_of(database)
         for batch in chunks(rows, reading.batch_rows):
             ids = [row.pop("entry_id", None) for row in batch]

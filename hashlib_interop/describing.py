@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import mask_of
 from hashlib_interop.converting import check_options, chosen_options
+from hashlib_interop.errors import shown
 from hashlib_interop.reading import Reader, open_readers
 from hashlib_interop.report import Import
 from hashlib_interop.sniffing import Claim, claims
@@ -97,6 +98,14 @@ class Contents:
         }
 
 
+IMPORTS_SHOWN = 20
+
+
+def _told(one: Import) -> str:
+    release = f"{one.release:%Y-%m-%d}" if one.release else "no date"
+    return f"{one.source}, {release}: {shown(one.name, 40)}, {one.read:,} read, {one.rejected:,} rejected"
+
+
 @dataclass
 class Description:
     """What was found out about one file, or one member of a zip. `size` in bytes as received."""
@@ -110,6 +119,7 @@ class Description:
     imports: list[Import]
     contents: Contents
     rejects: RejectTally
+    own_facts: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON values."""
@@ -129,8 +139,11 @@ class Description:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Facts of the whole file; of several imports (a catalog, a native file) those of none."""
-        return self.imports[0].facts if len(self.imports) == 1 else {"imports": str(len(self.imports))}
+        """Facts of the whole file; for a list that was made of others, what went into it."""
+        if len(self.imports) == 1:
+            return self.imports[0].facts | self.own_facts
+        told = {f"import {k}": _told(one) for k, one in enumerate(self.imports[:IMPORTS_SHOWN], 1)}
+        return {**self.own_facts, "imports": str(len(self.imports)), **told}
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -175,4 +188,5 @@ def _described(reader: Reader, on_reject: Any) -> Description:
         imports=reader.imports,
         contents=contents,
         rejects=rejects,
+        own_facts=reader.facts,
     )

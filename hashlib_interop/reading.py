@@ -77,6 +77,7 @@ class Reader:
     batch_rows: int = 16_384
     rejects: list[Reject] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
     named: bool = False
     """Whether somebody said whose list it is."""
     witnessed: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
@@ -98,7 +99,7 @@ class Reader:
                 yield self._completed(columns, reading)
             if self.input.compression:
                 _drain(stream)
-            self.imports = list(reading.imports)
+            self.imports, self.facts = list(reading.imports), dict(sorted(reading.facts.items()))
             self.imports += [self._import(reading, *key) for key in self._keys()]
 
     def _reading(self, local_path: Callable[[], Path]) -> Reading:

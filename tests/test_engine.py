@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ from tests.strategies import lists
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 RELEASES = [None, datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)]
 DELIVERY = {"a": "snapshot", "b2": "delta"}
+SCALE = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 1
+"""Times as many examples in `make nightly`."""
+
 # Shrinking runs the engine hundreds of times: the reference shrinks, the engine shows its first find.
 SLOW = settings(
     deadline=None,
@@ -136,7 +140,7 @@ def expected(entries: list[Entry], policy: Policy) -> dict[str, Any]:
     return {"items": items, "conflicts": merged.conflicts, "current": merged.current, "entries": set(merged.entries)}
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=60 * SCALE)
 @given(worlds, policies)
 def test_engine_equals_reference(entries: list[Entry], policy: Policy) -> None:
     """Law 14: standing, groups, statuses, values, joined handling and conflicts are those of the reference."""
@@ -157,8 +161,8 @@ def digest_world(seed: int) -> list[Entry]:
 
 
 def test_grouping_equals_reference_on_many_small_worlds() -> None:
-    """Law 13 and 14 for grouping: 60 worlds where chains, ambiguous digests and refused clusters abound."""
-    for seed in range(60):
+    """Law 13 and 14 for grouping: sixty worlds where chains, ambiguous digests and refused clusters abound."""
+    for seed in range(60 * SCALE):
         entries = digest_world(seed)
         if entries:
             assert run(entries, Policy(), tables) == expected(entries, Policy()), seed

@@ -20,7 +20,7 @@ from hashlib_interop.policy import Policy
 from hashlib_interop.writing import write
 from tests import reference
 from tests.strategies import handlings as any_handling
-from tests.test_engine import NOW, SLOW, expected, imports_of, policies, run, tables, worlds
+from tests.test_engine import NOW, SCALE, SLOW, expected, imports_of, policies, run, tables, worlds
 
 Tables = Callable[[list[Entry], Policy], dict[str, Any]]
 
@@ -29,8 +29,8 @@ def by_engine(entries: list[Entry], policy: Policy) -> dict[str, Any]:
     return run(entries, policy, tables)
 
 
-MANY = settings(SLOW, max_examples=150, phases=tuple(Phase))
-FEW = settings(SLOW, max_examples=12)
+MANY = settings(SLOW, max_examples=150 * SCALE, phases=tuple(Phase))
+FEW = settings(SLOW, max_examples=12 * SCALE)
 BOTH = pytest.mark.parametrize(
     ("merged", "some"), [(expected, MANY), (by_engine, FEW)], ids=["reference", "engine"]
 )
@@ -55,7 +55,7 @@ def merged_bytes(files: Iterable[Path], out: Path) -> bytes:
     return out.read_bytes()
 
 
-@settings(SLOW, max_examples=4)
+@settings(SLOW, max_examples=4 * SCALE)
 @given(worlds, worlds, worlds)
 def test_law_1_merge_is_commutative_associative_idempotent_with_a_unit(
     a: list[Entry], b: list[Entry], c: list[Entry]
@@ -92,7 +92,7 @@ def test_law_2_compaction_changes_no_resolution(merged: Tables, some: settings) 
     holds(law, some, worlds, policies)
 
 
-@settings(SLOW, max_examples=8)
+@settings(SLOW, max_examples=8 * SCALE)
 @given(worlds, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_law_3_any_partition_order_or_duplication_gives_the_same_bytes(
     entries: list[Entry], rnd: Any, parts: int
