@@ -273,7 +273,7 @@ def refuses(batch: pa.RecordBatch, writing: Writing) -> list[tuple[str, Mask]]:
     marked = mask_of(pc.match_substring(refs, MARK)) | ~_safe(refs)
     media = mask_of(pc.is_in(batch.column("media"), pa.array(["image", "video"])))
     reasons = [
-        ("the format needs asserted_at", mask_of(_stamps(batch, writing).is_null())),
+        ("the format needs asserted_at: give one with --option timestamp=2025-03-01T00:00:00Z", mask_of(_stamps(batch, writing).is_null())),
         ("the format needs media: image or video", ~media & ~votes),
         ("a ref that is no id of an entry", marked & ~votes),
         ("no digest or fingerprint that the format carries", _empty(batch, writing)),

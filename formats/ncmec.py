@@ -186,7 +186,6 @@ FORMAT = Format(
     refuses=refuses,
     delivery="delta",
     suffixes=(".ncmec.xml",),
-    hints={"asserted_at": "give one with --option timestamp=2025-03-01T00:00:00Z"},
     options=(
         Option("environment", f"reader: where the list is from, one of {', '.join(ENVIRONMENTS)}"),
         Option(

@@ -105,8 +105,7 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
     if "about" not in format.carries:
         reasons.append(("a vote or decision has no place in this format", speaks_of))
     for name in format.needs:
-        hint = f" ({format.hints[name]})" if name in format.hints else ""
-        reasons.append((f"the format needs {name}{hint}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
+        reasons.append((f"the format needs {name}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
     if format.refuses:
         reasons += format.refuses(batch, writing)
     if format.needs_digest:
@@ -129,8 +128,7 @@ def _count(before: pa.RecordBatch, after: pa.RecordBatch, format: Format, losses
             continue
         lost = ~(_derived(before) if field.name == "ref" else np.zeros(len(old), bool)) & ~_same(old, new)
         gone = mask_of(new.is_null()) if field.name in format.carries else np.ones(len(old), bool)
-        told = field.name in format.hints and field.name not in format.needs
-        hint = f": {format.hints[field.name]}" if told else ""
+        hint = f": {format.hints[field.name]}" if field.name in format.hints else ""
         for rows, reason in ((lost & gone, NOT_CARRIED), (lost & ~gone, CHANGED)):
             if rows.any():
                 example = old[int(np.flatnonzero(rows)[0])].as_py()

@@ -118,7 +118,7 @@ def read_case(case: Case) -> Outcome:
         for path in case.inputs:
             for reader in open_readers(path, **case.settings):
                 outcome.batches += reader.batches()
-                outcome.rejects += [one.model_copy(update={"file": path.name}) for one in reader.rejects]
+                outcome.rejects += [one.bare(path.name).model_copy(update={"frame": one.frame}) for one in reader.rejects]
                 outcome.imports += reader.imports
     except InteropError as error:
         outcome.error = str(error).replace(f"{case.folder}/", "")

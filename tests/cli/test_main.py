@@ -172,7 +172,8 @@ def test_a_signal_ends_the_run_and_leaves_no_temporary_file(tmp_path: Path, numb
 
 
 _SLOW = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background starts with SIGINT ignored
 from hashlib_interop import converting
 from hashlib_interop.cli.main import main
 

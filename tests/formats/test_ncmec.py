@@ -568,7 +568,7 @@ def test_rows_that_cannot_be_written_are_lost_records() -> None:
     data, done, _ = written(rows)
     assert done.written == 1
     assert lost(done) == {
-        "the format needs asserted_at": 1,
+        "the format needs asserted_at: give one with --option timestamp=2025-03-01T00:00:00Z": 1,
         "the format needs media: image or video": 2,
         "no digest or fingerprint that the format carries": 1,
         "a ref that is no id of an entry": 2,
