@@ -23,7 +23,7 @@ from hashlib_interop.converting import routed
 from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.engine import MEMORY, Log, engine
 from hashlib_interop.errors import BadCatalog, BadPolicy, FileFault, UnresolvedConflict, WouldReplace, shown
-from hashlib_interop.files import Limits, Progress, open_input, private_folder, published
+from hashlib_interop.files import Limits, Progress, faults_named, private_folder, published
 from hashlib_interop.format import Delivery, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
@@ -267,8 +267,9 @@ def _readers(
 
 def _unless_catalog(path: str, format: str | None) -> str | None:
     """`--from` speaks of partner files; a catalog beside them is known by content."""
-    if format and path != "-" and FORMATS["catalog"].sniff(open_input(path)[0].head()):
-        return "catalog"
+    if format and os.path.isfile(path):
+        with faults_named(path), open(path, "rb") as raw:
+            return "catalog" if FORMATS["catalog"].sniff(raw.read(100)) else format
     return format
 
 
