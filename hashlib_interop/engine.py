@@ -167,24 +167,35 @@ class Log:
             raise MalformedInput(f"an entry names a file that no import of its source is: {lost[0].lower()}")
 
     def _dedupe(self) -> None:
-        """One row an entry. Equal ids are equal content, so any row of an id will do."""
+        """One row an entry. Equal ids are equal content, so any row of an id will do.
+
+        Numbers come from a sort that spills; a window over all rows in order would have to be held in memory.
+        """
         digests = ", ".join(STRONGEST_FIRST)
         self.connection.execute("CREATE TABLE chosen AS SELECT id, min(n) AS n FROM log GROUP BY id")
         self.connection.execute(
             f"""CREATE TABLE core AS
-            SELECT (row_number() OVER (ORDER BY source, ref, asserted_at NULLS FIRST, seq, id))::INTEGER AS e, n, id,
+            SELECT (row_number() OVER ())::INTEGER AS e, * FROM (SELECT n, id,
                 source, ref, contributor, coalesce(asserted_at, -9223372036854775807) AS stamp, seq,
                 state = 'retracted' AS retracted, vote, about_source IS NOT NULL AS speaks_of, {digests}, size, media, handling
-            FROM log JOIN chosen USING (n, id)"""
+            FROM log SEMI JOIN chosen USING (n) ORDER BY source, ref, asserted_at NULLS FIRST, seq, id)"""
         )
 
     def _gather_evidence(self) -> None:
-        """Runs of consecutive imports; a position only for the first import that an entry was ever seen in."""
+        """Runs of consecutive imports; a position only for the first import that an entry was ever seen in.
+
+        Rows find their entry by number; only repeats, which are few, are looked up by id.
+        """
         self.connection.execute(
             """CREATE TABLE sight AS
-            SELECT DISTINCT core.e, import.imp, seen.position
-            FROM seen JOIN log USING (n) JOIN core USING (id) JOIN import
-              ON import.source = log.source AND import.file = seen.file
+            WITH place AS (
+                SELECT n, e, source FROM core UNION ALL
+                SELECT repeat.n, core.e, core.source
+                FROM (SELECT n, id FROM log ANTI JOIN chosen USING (n)) repeat JOIN core USING (id)
+            )
+            SELECT DISTINCT place.e, import.imp, seen.position
+            FROM seen JOIN place USING (n) JOIN import
+              ON import.source = place.source AND import.file = seen.file
              AND import.release IS NOT DISTINCT FROM seen.release"""
         )
         self.connection.execute(

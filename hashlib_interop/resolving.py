@@ -51,8 +51,8 @@ def _number_items(connection: duckdb.DuckDBPyConnection) -> None:
     level = " ".join(f"WHEN lo_{a} IS NOT NULL THEN {k}" for k, a in enumerate(STRONGEST_FIRST))
     keys = ", ".join(f"lo_{a}" for a in STRONGEST_FIRST)
     connection.execute(
-        f"""CREATE TABLE numbered AS SELECT (row_number() OVER (ORDER BY level, key, grp))::INTEGER AS item, grp, level, key
-            FROM (SELECT grp, CASE {level} END AS level, coalesce({keys}) AS key FROM held);
+        f"""CREATE TABLE numbered AS SELECT (row_number() OVER ())::INTEGER AS item, grp, level, key
+            FROM (SELECT grp, CASE {level} END AS level, coalesce({keys}) AS key FROM held ORDER BY level, key, grp);
         CREATE TABLE joined AS SELECT e, item FROM member JOIN numbered USING (grp);
         DROP TABLE member"""
     )
