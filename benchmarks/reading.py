@@ -61,9 +61,12 @@ def threatexchange(path: str, name: str) -> int:
     """python-threatexchange's own reader of NCMEC pages."""
     from xml.etree import ElementTree
 
-    from threatexchange.exchanges.clients.ncmec.hash_api import GetEntriesResponse
+    from threatexchange.exchanges.clients.ncmec.hash_api import GetEntriesResponse, _XMLWrapper
 
-    return len(GetEntriesResponse.from_xml(ElementTree.fromstring(Path(path).read_bytes()), 0).updates)
+    events = ElementTree.iterparse(path)
+    for _, element in events:
+        element.tag = element.tag.rpartition("}")[2]
+    return len(GetEntriesResponse.from_xml(_XMLWrapper(events.root), 0).updates)
 
 
 CONTENDERS: dict[str, dict[str, Callable[[str, str], int]]] = {
