@@ -104,7 +104,7 @@ def merge(
         "progress": progress,
     }
     readers = _readers(given, sources or {}, format, limits, settings)
-    target = format_for(output, to) if to or not _is_catalog_name(output) else format_for(output, "catalog")
+    target = format_for(output, to or (None if Path(output).suffix else "catalog"))
     writer_options = routed(readers, target, options or {})
     policy = policy or _inherited(readers)
     load_crosswalk(policy)  # a broken crosswalk file is said before hours of reading
@@ -127,10 +127,6 @@ def merge(
         else:
             merged.losses = write_from_catalog(made, temporary, target.name, writer_options).losses
     return merged
-
-
-def _is_catalog_name(output: str | os.PathLike[str]) -> bool:
-    return Path(output).suffix in ("", ".db", ".sqlite", ".catalog")
 
 
 @contextlib.contextmanager
@@ -217,8 +213,8 @@ def _make(
 def merge_batches(batches: Iterable[pa.RecordBatch], path: Path, imports: list[Import]) -> None:
     """Write batches of entries as a catalog at `path`, under the default policy.
 
-    `imports` may still grow while the batches come. Rows without evidence have none to give: they get an
-    import that stands for this writing.
+    `imports` may still grow while the batches come. Raises `MalformedInput` for rows without evidence: a
+    catalog says of every entry where it is from.
     """
     with private_folder(path) as folder, engine(folder) as connection, _faults(str(path)):
         log = Log(connection)
