@@ -9,7 +9,7 @@ RUN := $(BIN)/python -m
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-.venv/demo: requirements.lock pyproject.toml
+.venv/demo: requirements.lock pyproject.toml $(wildcard hashlib_interop/*.pyx hashlib_interop/core/*.h)
 	@echo "setting up .venv (Python packages at the versions of requirements.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
@@ -46,4 +46,4 @@ lock:  ## renew the locked versions
 		-c requirements.lock requirements-dev.in -o requirements-dev.lock
 
 clean:  ## remove what the targets made
-	rm -rf .venv demo build *.egg-info
+	rm -rf .venv demo build *.egg-info hashlib_interop/_*.c hashlib_interop/*.so

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from hashlib_interop.algorithms import parse_base32
 from hashlib_interop.carrying import first_items
 from hashlib_interop.columns import (
-    Mask,
     decode_base64,
     decode_hex,
     encode_hex,
@@ -30,6 +29,7 @@ from hashlib_interop.columns import (
     one_each,
 )
 from hashlib_interop.formats._mapping import LISTS, WIDTHS, Column
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import FLAGS, STAMP
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS, FINGERPRINTS
 from hashlib_interop.columns import (
-    Mask,
     constant,
     fingerprinted,
     lengths_of,
@@ -32,6 +31,7 @@ from hashlib_interop.delimited import Rows, read_rows, write_rows
 from hashlib_interop.format import Carry, Columns, Reading, Writing
 from hashlib_interop.formats._cells import read_cells, reason, survivors, write_cells
 from hashlib_interop.formats._mapping import KINDS, LISTS, TEXTS, WIDTHS, Column, Mapping
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, FLAGS, canonical_json
 
 SAFE = "spreadsheet_safe"

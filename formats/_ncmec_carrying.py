@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.carrying import kinds, schemes
-from hashlib_interop.columns import Mask, keep_items, mask_of
+from hashlib_interop.columns import keep_items, mask_of
 from hashlib_interop.errors import BadOption, MalformedInput, shown
 from hashlib_interop.format import Carry, Reading, Writing, whole
 from hashlib_interop.formats._ncmec_feedback import MARK, is_understood, vote_ref
 from hashlib_interop.formats._ncmec_record import LAYOUT, NAME, NAMESPACE, SCHEME, record_xml
 from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import ABOUT, STAMP, Json, canonical_json
 from hashlib_interop.xml_records import XmlRecords
 from hashlib_interop.xml_trees import FORBIDDEN

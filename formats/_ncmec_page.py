@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import (
-    Mask,
     classified,
     columns_of_rows,
     decode_base64,
@@ -31,6 +30,7 @@ from hashlib_interop.formats._ncmec_feedback import (
 )
 from hashlib_interop.formats._ncmec_record import DIGEST_PATHS, NAME, NAMESPACE, SCHEME
 from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import Json, canonical_json
 from hashlib_interop.xml_records import Block, XmlRecords
 from hashlib_interop.xml_trees import Tree

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import FINGERPRINTS
-from hashlib_interop.columns import Mask, mask_of
+from hashlib_interop.columns import mask_of
 from hashlib_interop.formats._native_rows import parsed
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import DIGESTS, SLUG, canonical_json
 
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.carrying import kinds
-from hashlib_interop.columns import Mask, keep_items, mask_of
+from hashlib_interop.columns import keep_items, mask_of
 from hashlib_interop.errors import CannotWrite, shown
 from hashlib_interop.format import Carry, Writing, whole
 from hashlib_interop.formats._vics_media import media_of_types
@@ -30,6 +30,7 @@ from hashlib_interop.formats._vics_record import (
     is_link,
 )
 from hashlib_interop.json_columns import stamps_of
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import Json, canonical_json
 
 VERSIONS = ("1.1", "1.2", "1.3", "2.0")

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import (
-    Mask,
     decode_base64,
     decode_hex,
     fingerprinted,
@@ -58,6 +57,7 @@ from hashlib_interop.json_columns import (
     texts_of,
 )
 from hashlib_interop.json_records import Frames
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, Json, canonical_json
 from hashlib_interop.strict_json import strict_json
 

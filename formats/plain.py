@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS, algorithm_named
-from hashlib_interop.columns import Mask, decode_hex, encode_hex, lengths_of, mask_of, rows_without
+from hashlib_interop.columns import decode_hex, encode_hex, lengths_of, mask_of, rows_without
 from hashlib_interop.delimited import Dialect, Rows, read_rows, write_rows
 from hashlib_interop.errors import BadDigest, BadPolicy
 from hashlib_interop.format import Carry, Columns, Format, Option, Reading, Writing
+from hashlib_interop.kernels import Mask
 
 NAME = "plain"
 LINES = Dialect(delimiter="\x1f", quote=None)

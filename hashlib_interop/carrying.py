@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashlib_interop.algorithms import ALGORITHMS
-from hashlib_interop.columns import Mask, keep_items, mask_of, strongest_refs
+from hashlib_interop.columns import keep_items, mask_of, strongest_refs
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Carry, Format, Writing
+from hashlib_interop.kernels import Mask
 from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, canonical_json
 from hashlib_interop.report import Loss
 

@@ -15,20 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashlib_interop import kernels
 from hashlib_interop.algorithms import ALGORITHMS
+from hashlib_interop.kernels import Bytes, Mask, Places
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, EVIDENCE, FINGERPRINT, HANDLING, STAMP
-
-Mask = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
-
-_NOT_HEX = 0xFF
-_NIBBLE = np.full(256, _NOT_HEX, np.uint8)
-_NIBBLE[list(b"0123456789abcdef")] = range(16)
-_NIBBLE[list(b"ABCDEF")] = range(10, 16)
-
-_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_BASE64 = 0xFF
-_SEXTETS = bytes(_BASE64_ALPHABET.index(c) if c in _BASE64_ALPHABET else _NOT_BASE64 for c in range(256))
 
 
 def mask_of(array: pa.Array) -> Mask:
@@ -48,37 +38,6 @@ def lengths_of(texts: pa.StringArray) -> npt.NDArray[np.int32]:
     return lengths
 
 
-def _fixed_bytes(texts: pa.Array, width: int) -> tuple[Bytes, Mask]:
-    """Return the texts of exactly `width` bytes as an (n, width) array, and which rows they are."""
-    fits = np.asarray(lengths_of(texts) == width, bool)
-    flat, count = _characters(texts), int(fits.sum())
-    if len(flat) != count * width:
-        flat = _characters(texts.filter(pa.array(fits)))
-    return flat.reshape(count, width), fits
-
-
-def _characters(texts: pa.Array) -> Bytes:
-    """Return the bytes of all texts, one after another."""
-    data = texts.buffers()[2]
-    if not len(texts) or data is None:
-        return np.zeros(0, np.uint8)
-    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
-
-
-def _spread(values: Bytes, good: Mask, fits: Mask) -> tuple[pa.FixedSizeBinaryArray, Mask]:
-    """Put the good values back at their rows; return the column and the mask of rows that hold one."""
-    width = values.shape[1]
-    held = fits.copy()
-    held[fits] = good
-    if held.all():
-        full = np.ascontiguousarray(values)
-    else:
-        full = np.zeros((len(fits), width), np.uint8)
-        full[held] = values if good.all() else values[good]
-    return fixed_binary(full, held), held
-
-
 def fixed_binary(values: Bytes, valid: Mask | None = None) -> pa.FixedSizeBinaryArray:
     """Return an (n, width) array of bytes as a fixed-size binary column, null where not `valid`."""
     count, width = values.shape
@@ -95,60 +54,30 @@ def decode_hex(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinaryArr
     `width` in bytes. Null and empty text give null and are not bad. Exactly `2 * width` ASCII hex digits
     are accepted, in any case; nothing is stripped.
     """
-    chars, fits = _fixed_bytes(texts, 2 * width)
-    if (whole := _unhexlified(chars, width)) is not None:
-        return _finish(texts, whole, np.ones(len(whole), bool), fits)
-    nibbles = _NIBBLE[chars]
-    good = nibbles.max(axis=1, initial=0) != _NOT_HEX
-    values = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
-    return _finish(texts, np.asarray(values, np.uint8), np.asarray(good, bool), fits)
+    values, held, bad = kernels.decode_hex(*_text_buffers(texts), width)
+    return fixed_binary(values, held), bad
 
 
 def decode_base64(texts: pa.StringArray, width: int) -> tuple[pa.FixedSizeBinaryArray, Mask]:
     """Decode a column of canonical base64 of a fixed `width` in bytes; as `decode_hex`."""
-    length = (width + 2) // 3 * 4
-    padding = -width % 3
-    chars, fits = _fixed_bytes(texts, length)
-    sextets = np.frombuffer(chars.tobytes().translate(_SEXTETS), np.uint8).reshape(chars.shape)
-    good = sextets[:, : length - padding].max(axis=1, initial=0) != _NOT_BASE64
-    if padding:
-        good &= (chars[:, length - padding :] == ord("=")).all(axis=1)
-        spare = 0x0F if padding == 2 else 0x03
-        good &= (sextets[:, length - padding - 1] & spare) == 0
-        sextets = sextets.copy()
-        sextets[:, length - padding :] = 0
-    values = _packed(sextets).reshape(len(chars), length // 4 * 3)[:, :width]
-    return _finish(texts, values, np.asarray(good, bool), fits)
+    values, held, bad = kernels.decode_base64(*_text_buffers(texts), width)
+    return fixed_binary(values, held), bad
 
 
-def _packed(sextets: Bytes) -> Bytes:
-    """Return four sextets as three bytes each; the shifts go over all four, or two at a time, in one word."""
-    words = sextets.reshape(-1, 4).view("<u4")[:, 0]
-    pairs = words & np.uint32(0x003F003F)
-    pairs <<= 6
-    pairs |= (words >> 8) & np.uint32(0x003F003F)
-    high = pairs >> 16
-    pairs &= np.uint32(0xFFF)
-    pairs <<= 12
-    pairs |= high
-    triples = pairs.view(np.uint8).reshape(-1, 4)
-    packed = np.empty((len(triples), 3), np.uint8)
-    for place in range(3):
-        packed[:, place] = triples[:, 2 - place]
-    return packed
+def _text_buffers(texts: pa.StringArray) -> tuple[Bytes, Places]:
+    """Return the bytes of a column, and the offsets of its texts in them; null is empty."""
+    if texts.null_count:
+        texts = texts.fill_null("")
+    _, offsets, data = texts.buffers()
+    if not len(texts):
+        return np.zeros(0, np.uint8), np.zeros(1, np.int32)
+    return np.frombuffer(data or b"", np.uint8), np.frombuffer(offsets, np.int32)[texts.offset :][: len(texts) + 1]
 
 
-def _unhexlified(chars: Bytes, width: int) -> Bytes | None:
-    """Decode a whole column as one text, which is fastest; None where any of it is bad: then row by row it is."""
-    try:
-        return np.frombuffer(binascii.unhexlify(np.ascontiguousarray(chars).data), np.uint8).reshape(-1, width)
-    except binascii.Error:
-        return None
-
-
-def _finish(texts: pa.Array, values: Bytes, good: Mask, fits: Mask) -> tuple[pa.Array, Mask]:
-    column, held = _spread(values, good, fits)
-    return column, ~held & (lengths_of(texts) > 0)
+def gathered(data: Bytes, starts: Places, stops: Places) -> pa.StringArray:
+    """Copy the texts between starts and stops of a block, known to be UTF-8, into a column."""
+    offsets, texts = kernels.gather(data, starts, stops)
+    return pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
 def encode_hex(values: pa.FixedSizeBinaryArray, upper: bool = False) -> pa.StringArray:

@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashlib_interop.columns import gathered
 from hashlib_interop.delimited_records import (
     LF,
     RECORD_LIMIT,
@@ -209,11 +210,7 @@ def _refuse_nul(block: Records) -> None:
 
 
 def _split(block: Records, rows: Numbers, width: int, dialect: Dialect) -> list[pa.StringArray]:
-    """Split records of `width` fields into text columns; nothing is null, nothing is stripped.
-
-    All fields and what stands between them are one Arrow array over the bytes as they lie; a column is
-    every so-many-th value of it.
-    """
+    """Split records of `width` fields into text columns; nothing is null, nothing is stripped."""
     first = np.searchsorted(block.delimiters, block.starts[rows])
     inner = block.delimiters[first[:, None] + np.arange(width - 1)]
     edges = np.empty((len(rows), 2 * width), np.int32)
@@ -223,9 +220,7 @@ def _split(block: Records, rows: Numbers, width: int, dialect: Dialect) -> list[
         quoted = block.data[edges[:, 0::2]] == ord(str(dialect.quote))
         edges[:, 0::2] += quoted
         edges[:, 1::2] -= quoted
-    pieces = pa.StringArray.from_buffers(edges.size - 1, pa.py_buffer(edges), pa.py_buffer(block.data))
-    places = np.arange(len(rows)) * (2 * width)
-    columns = [pieces.take(pa.array(places + 2 * number)) for number in range(width)]
+    columns = [gathered(block.data, edges[:, 2 * field], edges[:, 2 * field + 1]) for field in range(width)]
     return [_undoubled(column, str(dialect.quote)) for column in columns] if block.quoted else columns
 
 

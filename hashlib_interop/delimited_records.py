@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hashlib_interop import kernels
 from hashlib_interop.format import Reading
 
 RECORD_LIMIT = 1 << 20
@@ -73,10 +74,7 @@ class Text:
 
     def mark(self, wanted: bytes) -> None:
         """Look for several bytes at once, for `where`: collecting places costs most, and is done once."""
-        found = np.zeros(len(self.data), bool)
-        for byte in filter(self.holds, wanted):
-            found |= self.data == byte
-        places = np.flatnonzero(found)
+        places = kernels.places(self.data, wanted).astype(np.int64)
         self._marks = (wanted, places, self.data[places])
 
     def holds(self, byte: int) -> bool:

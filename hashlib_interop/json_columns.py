@@ -19,8 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hashlib_interop.columns import Bytes, Mask, mask_of
-from hashlib_interop.json_records import SPACE, Frames, Places
+from hashlib_interop.columns import gathered, mask_of
+from hashlib_interop.json_records import SPACE, Frames
+from hashlib_interop.kernels import Bytes, Mask, Places
 from hashlib_interop.model import STAMP, canonical_json
 
 _Index = npt.NDArray[np.int64]
@@ -58,7 +59,7 @@ def flat_scalars(frames: Frames, known: tuple[str, ...]) -> tuple[ScalarColumns,
     names = pc.take(_between(frames.data, quotes), pa.array(2 * members.keys), boundscheck=False)
     key = pc.index_in(names, pa.array([f'"{name}'.encode() for name in known])).fill_null(-1).to_numpy()
     members.refuse(key < 0)
-    bounds = np.stack([members.starts + members.text, members.ends - members.text], axis=1)
+    bounds = np.stack([members.starts + members.text, members.ends - members.text], axis=1).astype(np.int32)
     values = _between(frames.data, bounds.ravel())
     absent = members.check_bare(values)
     places = np.full((len(known), len(members.strings)), -1, np.int32)
@@ -69,7 +70,7 @@ def flat_scalars(frames: Frames, known: tuple[str, ...]) -> tuple[ScalarColumns,
     taken[absent[taken] & (taken >= 0)] = -1
     held = (taken >= 0).any(axis=1)
     found = {
-        name: Scalars(_taken(values, at), members.text[at] & (at >= 0))
+        name: Scalars(_taken(frames.data, bounds, at), members.text[at] & (at >= 0))
         for name, at in zip(np.array(known)[held].tolist(), taken[held], strict=True)
     }
     return found, rows
@@ -81,17 +82,16 @@ def _between(data: Bytes, offsets: Places) -> pa.BinaryArray:
     return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, buffers)
 
 
-def _taken(values: pa.BinaryArray, at: npt.NDArray[np.int32]) -> pa.StringArray:
+def _taken(data: Bytes, bounds: Places, at: Places) -> pa.StringArray:
     """Return the values of one key as text (known to be UTF-8), null where `at` is -1."""
     missing = at < 0
-    picked = pa.array(2 * at, mask=missing) if missing.any() else pa.array(2 * at)
-    found = pc.take(values, picked, boundscheck=False)
-    return pa.StringArray.from_buffers(len(found), *_buffers(found), found.null_count)
-
-
-def _buffers(found: pa.BinaryArray) -> tuple[Any, Any, Any]:
-    valid, offsets, data = found.buffers()
-    return offsets, data if data is not None else pa.py_buffer(b""), valid
+    picked = bounds.take(at, axis=0, mode="clip")
+    if not missing.any():
+        return gathered(data, picked[:, 0], picked[:, 1])
+    picked[missing] = 0
+    found = gathered(data, picked[:, 0], picked[:, 1])
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.StringArray.from_buffers(len(at), found.buffers()[1], found.buffers()[2], valid)
 
 
 def _clean(frames: Frames) -> Mask:

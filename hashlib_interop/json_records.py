@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from hashlib_interop.columns import Bytes, Mask
+from hashlib_interop import kernels
 from hashlib_interop.errors import MalformedInput
+from hashlib_interop.kernels import Bytes, Mask, Places
 from hashlib_interop.strict_json import strict_json
 
 DEPTH = 64
@@ -31,9 +32,6 @@ RECORD = 16 << 20
 ENVELOPE = 1 << 20
 MARKS = 1 << 20
 BLOCK = 4 << 20
-_SLICE = 1 << 18
-
-Places = npt.NDArray[np.int32]
 
 SPACE = np.zeros(256, bool)
 SPACE[list(b" \t\n\r")] = True
@@ -65,7 +63,7 @@ class _Scan:
 def _scan(buffer: bytearray, depth: int) -> _Scan:
     """Find the brackets of a buffer that begins outside any string, at `depth`."""
     data = np.frombuffer(buffer, np.uint8)
-    marks = np.concatenate([_marks(data, start) for start in range(0, max(len(data), 1), _SLICE)])
+    marks = kernels.places(data, b'"[]{}\\')
     chars = data.take(marks)
     quote = chars == ord('"')
     slash = chars == ord("\\")
@@ -79,16 +77,6 @@ def _scan(buffer: bytearray, depth: int) -> _Scan:
     depths = depth + np.cumsum(steps, dtype=np.int32)
     quoted, slashes = (marks.take(np.flatnonzero(wanted)) for wanted in (quote, slash))
     return _Scan(data, marks, quoted, slashes, marks.take(mark), opens, depths, quotes.take(mark), mark)
-
-
-def _marks(data: Bytes, start: int) -> Places:
-    """Offsets of quotes, brackets, backslashes and bars in a slice small enough for the cache.
-
-    With bit 5 set, `[ \\ ]` fall on `{ | }`, which are neighbours.
-    """
-    part = data[start : start + _SLICE]
-    found = np.flatnonzero((part == ord('"')) | (((part | 32) - ord("{")) <= 2))
-    return (found + start).astype(np.int32)
 
 
 def _escaped(marks: Places, slash: Mask) -> npt.NDArray[np.int64]:
