@@ -57,7 +57,7 @@ def _show_one(answer: Why) -> None:
                 **{a: item[a] for a in ("sha512", "sha384", "sha256", "sha1", "md5") if a in item},
                 "size": item["size"],
                 "media": item["media"],
-                "status": item["status"],
+                "status": item["status"] + (f" by {item['rule']}" if item["rule"] else ""),
                 "value": shown(decided),
                 "handling": item["handling"],
                 "policy": f"{answer.policy['name']} ({answer.policy['hash'][:12]})",

@@ -139,7 +139,7 @@ _JSON_OR_NULL = "CASE WHEN {0} IS NOT NULL THEN to_json({0})::VARCHAR END"
 _DERIVED = ", ".join(f"'{a}:' || lower(hex(core.{a}))" for a in STRONGEST_FIRST)
 
 QUERIES = {
-    "items": f"""SELECT item, {_DIGEST_LIST}, size, media, status, scheme, code, handling, entries, sources, up, down
+    "items": f"""SELECT item, {_DIGEST_LIST}, size, media, status, scheme, code, rule, handling, entries, sources, up, down
         FROM item ORDER BY item""",
     "entries": f"""WITH place AS (SELECT e, first, last, position FROM run QUALIFY
             row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) = 1)

@@ -46,6 +46,7 @@ TABLES: dict[str, dict[str, type]] = {
         "status": str,
         "scheme": str,
         "code": str,
+        "rule": str,
         "handling": str,
         "entries": int,
         "sources": int,
@@ -136,7 +137,7 @@ STANDINGS = ("current", "superseded", "withdrawn", "quarantined")
 _STANDING = "CASE e.standing " + " ".join(f"WHEN {k} THEN '{name}'" for k, name in enumerate(STANDINGS)) + " END"
 
 VIEWS = {
-    "items_hex": f"""SELECT i.id, {_HEX.format("i")}, i.size, i.media, i.status, i.scheme, i.code, i.handling,
+    "items_hex": f"""SELECT i.id, {_HEX.format("i")}, i.size, i.media, i.status, i.scheme, i.code, i.rule, i.handling,
         i.entries, i.sources, i.votes_up, i.votes_down FROM items i""",
     "entries_hex": f"""SELECT e.id, e.item, s.name AS source, e.ref, e.contributor, {_STAMP.format("e.asserted_at")} AS asserted_at,
         CASE e.retracted WHEN 1 THEN 'retracted' ELSE 'active' END AS state, {_STANDING} AS standing, {_HEX.format("e")},

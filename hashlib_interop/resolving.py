@@ -4,7 +4,8 @@ Statuses: agreed, decided, conflict, self-conflict, no-mapping, uncategorised; o
 
 Reads `core`, `alive`, `standing`, `member`, `held`, `refused`, `denied`, `log`; leaves
 
-    item      item (1.. strongest algorithm first, then by key), what its entries agree on, status, value
+    item      item (1.. strongest algorithm first, then by key), what its entries agree on, status, value,
+              the rule that decided it (tier, quorum, severity)
     joined    e -> item
     mapped    item, e, scheme, code: what an entry says in the target scheme, and from_scheme, from_code
     conflict  c, kind, subject, item, resolved
@@ -106,18 +107,30 @@ def _decide(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
         """CREATE TABLE alone AS SELECT item FROM heard GROUP BY item
         HAVING count(DISTINCT (source, ref)) = 1"""
     )
+    connection.execute("CREATE TABLE settled (item INTEGER, rule VARCHAR)")
     _keep_best_tier(connection, policy)
     connection.execute("CREATE TABLE left_over AS SELECT DISTINCT item, scheme, code FROM heard")
+    _note_settled(connection, "tier")
     if policy.quorum:
         _keep_quorum(connection, policy.quorum)
+        _note_settled(connection, "quorum")
     _keep_most_severe(connection, policy)
+    _note_settled(connection, "severity")
     connection.execute(
         """CREATE TABLE outcome AS
-        SELECT item, scheme, code, 'agreed' AS status FROM verdict WHERE NOT contested
+        SELECT item, scheme, code, 'agreed' AS status, NULL AS rule FROM verdict WHERE NOT contested
         UNION ALL SELECT item, min(scheme), CASE WHEN count(*) = 1 THEN min(code) END,
             CASE WHEN count(*) = 1 THEN 'decided' WHEN item IN (SELECT item FROM alone) THEN 'self-conflict'
-                 ELSE 'conflict' END FROM left_over GROUP BY item
-        UNION ALL SELECT DISTINCT item, NULL, NULL, 'no-mapping' FROM own ANTI JOIN verdict USING (item)"""
+                 ELSE 'conflict' END, min(rule) FROM left_over LEFT JOIN settled USING (item) GROUP BY item
+        UNION ALL SELECT DISTINCT item, NULL, NULL, 'no-mapping', NULL FROM own ANTI JOIN verdict USING (item)"""
+    )
+
+
+def _note_settled(connection: duckdb.DuckDBPyConnection, rule: str) -> None:
+    """Note the rule that left one code of several."""
+    connection.execute(
+        f"""INSERT INTO settled SELECT item, '{rule}' FROM
+        (SELECT item FROM left_over GROUP BY item HAVING count(*) = 1) ANTI JOIN settled USING (item)"""
     )
 
 
@@ -186,7 +199,7 @@ def _describe(connection: duckdb.DuckDBPyConnection) -> None:
             GROUP BY item;
         CREATE TABLE item AS SELECT item, level, key, grp, {digests}, size, media, entries, sources,
             CASE WHEN sources = 1 THEN source END AS only_source, coalesce(status, 'uncategorised') AS status,
-            CASE WHEN code IS NOT NULL THEN scheme END AS scheme, code, handling,
+            CASE WHEN code IS NOT NULL THEN scheme END AS scheme, code, rule, handling,
             coalesce(up, 0) AS up, coalesce(down, 0) AS down
             FROM numbered JOIN held USING (grp) JOIN shape USING (item) LEFT JOIN outcome USING (item)
             LEFT JOIN labels USING (item) LEFT JOIN label USING (labels) LEFT JOIN voted USING (item)"""
@@ -244,21 +257,35 @@ def _item_sides() -> list[str]:
     ]
 
 
+_SINGLE = {
+    "state": "CASE WHEN retracted THEN 'retracted' ELSE 'active' END",
+    **{a: f"'{a} ' || lower(hex({a}))" for a in STRONGEST_FIRST},
+    **{name: f"'{name} ' || {name}" for name in ("size", "media", "vote")},
+}
+"""What an entry can say once, as a person would write it; in the order of the claims of a self conflict."""
+
+
 def _self_sides() -> str:
-    """Entries of one register and one stamp that cannot all hold."""
-    single = ["retracted", *STRONGEST_FIRST, "size", "media", "vote"]
-    two = " OR ".join(f"min({name}) <> max({name})" for name in single)
+    """Entries of one register and one stamp that cannot all hold; each claims what differs among them."""
+    two = ", ".join(f"coalesce(min({text}) <> max({text}), false) AS two_{name}" for name, text in _SINGLE.items())
+    any_two = " OR ".join(f"two_{name}" for name in _SINGLE)
+    claims = ", ".join(f"CASE WHEN two_{name} THEN coalesce({text}, 'no {name}') END" for name, text in _SINGLE.items())
     return f"""WITH tied AS (
             SELECT core.* FROM core JOIN standing USING (e) WHERE standing = {CURRENT}
             QUALIFY count(*) OVER (PARTITION BY source, ref) > 1
+        ), spoken AS (
+            SELECT DISTINCT source, ref, e, scheme, code FROM tied JOIN said USING (e) JOIN scheme USING (scheme) WHERE kind <> 'facets'
         ), codes AS (
-            SELECT DISTINCT source, ref FROM tied JOIN said USING (e) JOIN scheme USING (scheme) WHERE kind <> 'facets'
-            GROUP BY source, ref, scheme HAVING min(code) <> max(code)
+            SELECT source, ref, scheme FROM spoken GROUP BY source, ref, scheme HAVING min(code) <> max(code)
+        ), coded AS (
+            SELECT e, string_agg(scheme || ' ' || code, ', ' ORDER BY scheme, code) AS said
+            FROM spoken JOIN codes USING (source, ref, scheme) GROUP BY e
+        ), compared AS (SELECT source, ref, min(e) AS first, {two} FROM tied GROUP BY source, ref
         ), bad AS (
-            SELECT source, ref FROM tied GROUP BY source, ref HAVING {two} UNION SELECT source, ref FROM codes
-        ), named AS (SELECT source, ref, min(e) AS first FROM tied JOIN bad USING (source, ref) GROUP BY source, ref)
-        SELECT 'self', '', 'entry ' || first, item, CASE WHEN retracted THEN 'retracted' ELSE 'active' END, e
-        FROM tied JOIN named USING (source, ref) LEFT JOIN joined USING (e)"""
+            SELECT * FROM compared WHERE {any_two} UNION SELECT compared.* FROM compared SEMI JOIN codes USING (source, ref)
+        )
+        SELECT 'self', '', 'entry ' || first, item, coalesce(nullif(concat_ws(', ', {claims}, coded.said), ''), 'no code'), e
+        FROM tied JOIN bad USING (source, ref) LEFT JOIN coded USING (e) LEFT JOIN joined USING (e)"""
 
 
 def _ghosts(connection: duckdb.DuckDBPyConnection) -> bool:

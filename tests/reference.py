@@ -30,6 +30,7 @@ class Item:
     media: str | None = None
     status: str = "uncategorised"
     value: tuple[str, str] | None = None
+    rule: str | None = None
     handling: Handling | None = None
 
     @property
@@ -236,7 +237,7 @@ def resolve(item: Item, policy: Policy) -> None:
     if len(codes) == 1:
         item.status, item.value = "agreed", (scheme, codes.pop())
         return
-    chosen = decide(mapped, scheme, policy)
+    chosen, item.rule = decide(mapped, scheme, policy)
     if chosen is not None:
         item.status, item.value = "decided", (scheme, chosen)
     else:
@@ -244,20 +245,21 @@ def resolve(item: Item, policy: Policy) -> None:
         item.status = "self-conflict" if one else "conflict"
 
 
-def decide(mapped: list[Claim], scheme: str, policy: Policy) -> str | None:
-    """Tiers, then quorum, then severity; None where they leave more than one code."""
+def decide(mapped: list[Claim], scheme: str, policy: Policy) -> tuple[str | None, str | None]:
+    """Tiers, then quorum, then severity: the code that is left and the rule that left it; no code where several are."""
     tier = {name: number for number, names in enumerate(policy.tiers) for name in names}
     best = min(tier.get(e.source, len(policy.tiers)) for e, _, _ in mapped)
     heard = [c for c in mapped if tier.get(c[0].source, len(policy.tiers)) == best]
     codes = {code for _, _, code in heard}
-    if len(codes) > 1 and policy.quorum:
+    if len(codes) == 1:
+        return codes.pop(), "tier"
+    if policy.quorum:
         voices = {code: len({(e.source, e.contributor) for e, _, c in heard if c == code}) for code in codes}
         enough = {code for code, count in voices.items() if count >= policy.quorum}
-        codes = enough if len(enough) == 1 else codes
+        if len(enough) == 1:
+            return enough.pop(), "quorum"
     order = policy.severity.get(scheme, ())
-    if len(codes) > 1 and codes <= set(order):
-        codes = {min(codes, key=order.index)}
-    return codes.pop() if len(codes) == 1 else None
+    return (min(codes, key=order.index), "severity") if codes <= set(order) else (None, None)
 
 
 def conflicts(
@@ -320,18 +322,35 @@ def self_conflicts(current: dict[bytes, Entry]) -> set[Conflict]:
     found: set[Conflict] = set()
     for entries in registers.values():
         if len(entries) > 1 and contradictory(entries):
-            found.add(("self", "", frozenset((e.state, e.id) for e in entries)))
+            found.add(("self", "", frozenset((claim(e, entries), e.id) for e in entries)))
     return found
 
 
+SINGLE = ("state", *STRONGEST_FIRST, "size", "media", "vote")
+
+
 def contradictory(entries: list[Entry]) -> bool:
-    single = ("state", *STRONGEST_FIRST, "size", "media", "vote")
-    if any(len(values_of(entries, name)) > 1 for name in single):
-        return True
+    return any(len(values_of(entries, name)) > 1 for name in SINGLE) or bool(contested_schemes(entries))
+
+
+def contested_schemes(entries: list[Entry]) -> set[str]:
     codes: dict[str, set[str]] = defaultdict(set)
     for c in (c for e in entries for c in e.classifications if scheme_kind(c.scheme) != "facets"):
         codes[c.scheme].add(c.code)
-    return any(len(found) > 1 for found in codes.values())
+    return {scheme for scheme, found in codes.items() if len(found) > 1}
+
+
+def claim(entry: Entry, entries: list[Entry]) -> str:
+    """What an entry says where the entries of its register differ."""
+    parts = []
+    for name in SINGLE:
+        if len(values_of(entries, name)) > 1:
+            value = getattr(entry, name)
+            text = value.hex() if isinstance(value, bytes) else value
+            parts.append(f"no {name}" if value is None else text if name == "state" else f"{name} {text}")
+    schemes = contested_schemes(entries)
+    parts += [f"{c.scheme} {c.code}" for c in sorted(entry.classifications, key=lambda c: (c.scheme, c.code)) if c.scheme in schemes]
+    return ", ".join(parts) or "no code"
 
 
 def state_conflicts(items: list[Item], ghosts: list[tuple[Entry, str]], policy: Policy) -> set[Conflict]:

@@ -117,7 +117,7 @@ def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     digests = ", ".join(STRONGEST_FIRST)
     items = {
         frozenset(members[row[0]]): row[1:]
-        for row in fetch(f"SELECT item, status, scheme, code, size, media, handling, {digests} FROM item")
+        for row in fetch(f"SELECT item, status, scheme, code, rule, size, media, handling, {digests} FROM item")
     }
     sides: dict[int, set[tuple[str, bytes]]] = defaultdict(set)
     for c, value, entry in fetch("SELECT c, value, id FROM side JOIN core USING (e)"):
@@ -136,7 +136,7 @@ def expected(entries: list[Entry], policy: Policy) -> dict[str, Any]:
     for item in merged.items:
         scheme, code = item.value or (None, None)
         digests = tuple(item.digests.get(a) for a in STRONGEST_FIRST)
-        items[item.members] = (item.status, scheme, code, item.size, item.media, handling_text(item.handling), *digests)
+        items[item.members] = (item.status, scheme, code, item.rule, item.size, item.media, handling_text(item.handling), *digests)
     return {"items": items, "conflicts": merged.conflicts, "current": merged.current, "entries": set(merged.entries)}
 
 
