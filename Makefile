@@ -13,7 +13,8 @@ help:  ## what there is
 	@echo "setting up .venv (Python packages at the versions of requirements.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(RUN) pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "compiling the kernels (without a C compiler: numpy in their place, slower)"
+	@PYTHONWARNINGS=ignore $(RUN) pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/demo
