@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @shared.rejects_option
 @shared.recorded_at_option
 @click.option("--replace", is_flag=True, help="Replace OUT even where it holds sources that this merge leaves out.")
-@click.option("--memory", default="768MB", show_default=True, metavar="SIZE", help="Memory that the engine may take.")
+@click.option("--memory", metavar="SIZE", help="Memory that the engine may take, as 4GB.  [default: 768MB, more beyond 3 million entries]")
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Threads of the engine; else one a core.")
 @shared.strict_option
 @shared.json_option

@@ -13,6 +13,7 @@ Tables that this module leaves behind:
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,10 @@ from hashlib_interop.model import IDENTITY_FIELDS, STAMP, Handling, canonical_js
 from hashlib_interop.policy import Policy
 from hashlib_interop.report import Import
 
-MEMORY = "768MB"
+MEMORY = 768 << 20
+PER_ROW = 260
+"""Bytes that the engine may take, and for every row where these come to more: a sort of ten million rows held
+in 768 MB ran out of it, in 3 GB it does not."""
 STRONGEST_FIRST = tuple(ALGORITHMS)
 CURRENT, SUPERSEDED, WITHDRAWN, QUARANTINED = range(4)
 """Standings of an entry: it speaks; a later one of its register does; absent from the newest snapshot
@@ -42,12 +46,12 @@ _PLAIN = [field for field in IDENTITY_FIELDS if field.name not in _NESTED]
 
 @contextlib.contextmanager
 def engine(
-    folder: Path | None = None, memory: str = MEMORY, threads: int | None = None
+    folder: Path | None = None, memory: str | None = None, threads: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an engine with a memory limit; it works and spills in `folder`, else in a private one."""
+    """Open an engine with a memory limit (`MEMORY`); it works and spills in `folder`, else in a private one."""
     with contextlib.nullcontext(folder) if folder else private_folder() as private:
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory,
+            "memory_limit": memory or _bytes(MEMORY),
             "temp_directory": str(private / "spill"),
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
@@ -63,6 +67,17 @@ def engine(
             yield connection
         finally:
             connection.close()
+
+
+def machine_memory() -> int:
+    """Return the bytes of this machine's memory; 8 GiB where the system does not say."""
+    if not hasattr(os, "sysconf"):
+        return 8 << 30
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _bytes(count: int) -> str:
+    return f"{count >> 20}MiB"
 
 
 class Log:
@@ -126,6 +141,12 @@ class Log:
         self._dedupe()
         self._gather_evidence()
         self._stand(policy, clock)
+
+    def make_room(self) -> None:
+        """Raise the limit of the engine to what this many rows need, at most half of this machine's memory."""
+        wanted = min(self.rows * PER_ROW, machine_memory() // 2)
+        if wanted > MEMORY:
+            self.connection.execute(f"SET memory_limit = '{_bytes(wanted)}'")
 
     @property
     def ordered_imports(self) -> list[Import]:

@@ -21,7 +21,7 @@ from hashlib_interop.algorithms import parse_digest
 from hashlib_interop.catalog import meta, opened_catalog, publish
 from hashlib_interop.converting import routed
 from hashlib_interop.crosswalk import load_crosswalk
-from hashlib_interop.engine import MEMORY, Log, engine
+from hashlib_interop.engine import Log, engine
 from hashlib_interop.errors import BadCatalog, BadPolicy, FileFault, UnresolvedConflict, WouldReplace, shown
 from hashlib_interop.files import Limits, Progress, faults_named, private_folder, published
 from hashlib_interop.format import Delivery, Writing
@@ -79,7 +79,7 @@ def merge(
     max_rejects: int | None = None,
     on_reject: Callable[[Reject], None] | None = None,
     limits: Limits | None = None,
-    memory: str = MEMORY,
+    memory: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
     on_step: Callable[[str], None] | None = None,
@@ -89,7 +89,8 @@ def merge(
 
     `options` go to the readers or the writer, whoever knows the name. Without a `policy`, that of the catalogs
     among the inputs holds. An existing catalog that holds sources which this merge leaves out is not replaced
-    (`WouldReplace`), unless `replace`. Formats that keep entries (native, parquet, catalog) get every entry; the others one row an item. The
+    (`WouldReplace`), unless `replace`. `memory` bounds the engine, as "4GB"; without it, 768 MiB, or 260 bytes
+    an entry where that is more, and never more than half of the machine's. Formats that keep entries (native, parquet, catalog) get every entry; the others one row an item. The
     output is a function of the entries, their evidence and the policy: order of files, threads and time
     zone change no byte. Raises `UnresolvedConflict` where the policy says `fail`, and leaves the old
     output whole whatever happens.
@@ -117,6 +118,8 @@ def merge(
                 _stage(log, reader)
             if target.name == "catalog" and not replace:
                 _refuse_replacing(Path(output), {one.source for one in log.imports.values()})
+            if memory is None:
+                log.make_room()
             _make(connection, log, policy, run_clock, made, on_step or (lambda text: None))
         merged = summary(made, os.fspath(output), target.name, log.ordered_imports)
         merged.policy = policy.name

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -166,3 +167,18 @@ def test_grouping_equals_reference_on_many_small_worlds() -> None:
         entries = digest_world(seed)
         if entries:
             assert run(entries, Policy(), tables) == expected(entries, Policy()), seed
+
+
+@pytest.mark.parametrize(
+    "rows, machine, limit", [(1000, 64 << 30, 768 << 20), (10_000_000, 64 << 30, 2_600_000_000), (10_000_000, 4 << 30, 2 << 30)]
+)
+def test_the_engine_gets_what_its_rows_need(monkeypatch: pytest.MonkeyPatch, rows: int, machine: int, limit: int) -> None:
+    """768 MiB, or 260 bytes a row, but at most half of the machine's memory."""
+    monkeypatch.setattr("hashlib_interop.engine.machine_memory", lambda: machine)
+    with engine() as connection:
+        log = Log(connection)
+        log.rows = rows
+        log.make_room()
+        number, unit = connection.execute("SELECT current_setting('memory_limit')").fetchone()[0].split()
+        found = float(number) * {"MiB": 1 << 20, "GiB": 1 << 30}[unit]
+    assert abs(found - limit) < limit / 50
