@@ -14,7 +14,7 @@ from hashlib_interop.catalog import EPOCH, meta, stamp_of, strongest
 from hashlib_interop.model import DIGESTS, FLAGS, Handling
 from hashlib_interop.report import Import, Reject
 
-_PLAIN = ("ref", "contributor", "seq", *DIGESTS, "media", "mime_type", "size", "series", "reason", "extra")
+_PLAIN = ("ref", "contributor", "seq", *DIGESTS, "media", "mime_type", "size", "series", "reason")
 
 
 def chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -85,6 +85,9 @@ class _Attached:
             raise ValueError(f"a row of {self._name} that belongs to no entry")
 
 
+_ENTRIES = "SELECT e.*, x.json AS extra_json FROM entries e LEFT JOIN extras x ON x.id = e.extra ORDER BY e.id"
+
+
 def entries_of(database: sqlite_utils.Database) -> Iterator[dict[str, Any]]:
     """Yield every entry with its evidence, in the order of the catalog."""
     imports = imports_of(database)
@@ -93,7 +96,7 @@ def entries_of(database: sqlite_utils.Database) -> Iterator[dict[str, Any]]:
         name: _Attached(database, name, f"SELECT * FROM {name} ORDER BY entry")
         for name in ("evidence", "fingerprints", "classifications", "votes")
     }
-    for number, row in enumerate(database.query("SELECT * FROM entries ORDER BY id"), 1):
+    for number, row in enumerate(database.query(_ENTRIES), 1):
         more = {name: table.of(row["id"]) for name, table in attached.items()}
         yield _entry(row, more, imports, sources) | {"position": number, "entry_id": row["entry_id"]}
     for table in attached.values():
@@ -108,6 +111,7 @@ def _entry(
     about, vote = _vote(more["votes"])
     return {
         **{name: row[name] for name in _PLAIN},
+        "extra": row["extra_json"],
         **{name: None if row[name] is None else bool(row[name]) for name in FLAGS},
         "source": sources[row["source"]],
         "asserted_at": stamp_of(row["asserted_at"]),

@@ -23,9 +23,7 @@ from hashlib_interop.errors import BadCatalog
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing, whole
 from hashlib_interop.formats._catalog_rows import chunks, entries_of, imports_of, items_of
 from hashlib_interop.formats._row_checks import faults
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA
-
-_PLAIN = ("ref", "contributor", "seq", *DIGESTS, "media", "mime_type", "size", "series", "reason", "extra")
+from hashlib_interop.model import ENTRY_SCHEMA
 
 
 def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
@@ -64,7 +62,11 @@ def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing)
 
 def sniff(head: bytes) -> int:
     """Claim an SQLite file with our application id."""
-    return 100 if head.startswith(b"SQLite format 3\x00") and head[68:72] == APPLICATION_ID.to_bytes(4, "big") else 0
+    return (
+        100
+        if head.startswith(b"SQLite format 3\x00") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+        else 0
+    )
 
 
 FORMAT = Format(

@@ -104,6 +104,10 @@ def _fill(
         connection.executemany("INSERT INTO source_number VALUES (?, ?)", list(numbers.items()))
     _insert(database.conn, "sources", _source_rows(connection, imports, numbers))
     _insert(database.conn, "imports", (_import_row(k, i, numbers) for k, i in enumerate(imports, 1)))
+    connection.execute(
+        "CREATE TABLE extras AS SELECT (row_number() OVER (ORDER BY extra))::INTEGER AS x, extra "
+        "FROM (SELECT DISTINCT extra FROM core JOIN log USING (n) WHERE extra IS NOT NULL)"
+    )
     for table, query in QUERIES.items():
         _insert(database.conn, table, _rows(connection, query))
     _insert(
@@ -141,15 +145,17 @@ _DERIVED = ", ".join(f"'{a}:' || lower(hex(core.{a}))" for a in STRONGEST_FIRST)
 QUERIES = {
     "items": f"""SELECT item, {_DIGEST_LIST}, size, media, status, scheme, code, rule, handling, entries, sources, up, down
         FROM item ORDER BY item""",
+    "extras": "SELECT x, extra FROM extras ORDER BY x",
     "entries": f"""WITH place AS (SELECT e, first, last, position FROM run QUALIFY
             row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) = 1)
         SELECT core.e, core.id, item, number, CASE WHEN core.ref <> coalesce({_DERIVED}, '') THEN core.ref END, core.contributor, {_STAMP_OR_NULL}, core.seq,
         core.retracted::INTEGER, standing, {", ".join(f"core.{name}" for name in DIGESTS)}, core.media, mime_type, core.size,
         {_JSON_OR_NULL.format("file_names")}, series, {_JSON_OR_NULL.format("tags")},
-        {", ".join(f"{name}::INTEGER" for name in FLAGS)}, reason, core.handling, extra,
+        {", ".join(f"{name}::INTEGER" for name in FLAGS)}, reason, core.handling, x,
         place.first, place.last, place.position
         FROM core JOIN log USING (n) JOIN standing USING (e) JOIN place USING (e)
-        JOIN source_number ON source_number.source = core.source LEFT JOIN joined USING (e) ORDER BY core.e""",
+        JOIN source_number ON source_number.source = core.source LEFT JOIN joined USING (e)
+        LEFT JOIN extras USING (extra) ORDER BY core.e""",
     "evidence": """SELECT e, first, last, position FROM run QUALIFY
         row_number() OVER (PARTITION BY e ORDER BY first, last DESC, position) > 1 ORDER BY e, first, last, position""",
     "fingerprints": """SELECT e, f.kind, f.value FROM (SELECT e, unnest(fingerprints) AS f FROM core JOIN log USING (n))
@@ -236,9 +242,9 @@ def open_catalog(path: str | Path) -> sqlite_utils.Database:
         identity = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
-        raise BadCatalog(f"not a readable SQLite file ({error})", file=name) from None
+        raise BadCatalog(f"not a readable SQLite file ({shown(error, 150)})", file=name) from None
     if identity != APPLICATION_ID or not set(TABLES) <= tables or version != VERSION:
         connection.close()
         newer = identity == APPLICATION_ID and version > VERSION

@@ -53,6 +53,7 @@ TABLES: dict[str, dict[str, type]] = {
         "votes_up": int,
         "votes_down": int,
     },
+    "extras": {"id": int, "json": str},
     "entries": {
         "id": int,
         "entry_id": bytes,
@@ -74,7 +75,7 @@ TABLES: dict[str, dict[str, type]] = {
         **{name: int for name in FLAGS},
         "reason": str,
         "handling": str,
-        "extra": str,
+        "extra": int,
         "first_import": int,
         "last_import": int,
         "position": int,
@@ -106,7 +107,7 @@ WITHOUT_ROWID = {"classifications": "entry, scheme, code"}
 
 FOREIGN = {
     "imports": [("source", "sources")],
-    "entries": [("item", "items"), ("source", "sources"), ("first_import", "imports"), ("last_import", "imports")],
+    "entries": [("item", "items"), ("source", "sources"), ("extra", "extras"), ("first_import", "imports"), ("last_import", "imports")],
     "evidence": [("entry", "entries"), ("first_import", "imports"), ("last_import", "imports")],
     "fingerprints": [("entry", "entries")],
     "classifications": [("entry", "entries")],
@@ -141,9 +142,10 @@ VIEWS = {
         i.entries, i.sources, i.votes_up, i.votes_down FROM items i""",
     "entries_hex": f"""SELECT e.id, e.item, s.name AS source, e.ref, e.contributor, {_STAMP.format("e.asserted_at")} AS asserted_at,
         CASE e.retracted WHEN 1 THEN 'retracted' ELSE 'active' END AS state, {_STANDING} AS standing, {_HEX.format("e")},
-        e.media, e.mime_type, e.size, e.file_names, e.series, e.tags, e.reason, e.handling, e.extra,
+        e.media, e.mime_type, e.size, e.file_names, e.series, e.tags, e.reason, e.handling, x.json AS extra,
         lower(hex(m.file)) AS file, m.name AS file_name, e.position
-        FROM entries e JOIN sources s ON s.id = e.source JOIN imports m ON m.id = e.first_import""",
+        FROM entries e JOIN sources s ON s.id = e.source JOIN imports m ON m.id = e.first_import
+        LEFT JOIN extras x ON x.id = e.extra""",
     "claims": f"""SELECT e.item, s.name AS source, e.contributor, c.scheme, c.code, c.mapped, {_STAMP.format("e.asserted_at")} AS asserted_at,
         {_STANDING} AS standing, e.ref, e.id AS entry
         FROM classifications c JOIN entries e ON e.id = c.entry JOIN sources s ON s.id = e.source""",

@@ -18,7 +18,7 @@ from hashlib_interop.writing import write
 
 LATE = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 ENTRIES = [
-    Entry(source="a", md5=b"\1\2" * 8, size=3, classifications=[Classification(scheme="s", code="1")], series="x"),
+    Entry(source="a", md5=b"\1\2" * 8, size=3, classifications=[Classification(scheme="s", code="1")], series="x", extra={"a": {"b": 1}}),
     Entry(source="b", md5=b"\1\2" * 8, sha1=b"\3\4" * 10, size=3, fingerprints=[Fingerprint(kind="pdq", value=b"p" * 32)]),
     Entry(source="b", ref="gone", state="retracted", asserted_at=datetime(2024, 1, 1, tzinfo=UTC)),
     Entry(source="a", ref="late", asserted_at=LATE),
@@ -80,7 +80,8 @@ def test_other_sqlite_files_and_newer_versions_are_refused(catalog: Path, tmp_pa
     [
         "UPDATE entries SET md5 = x'00'",
         "UPDATE entries SET asserted_at = 'soon'",
-        "UPDATE entries SET extra = '{'",
+        "UPDATE extras SET json = '{'",
+        "UPDATE entries SET extra = 999",
         "UPDATE entries SET source = 99",
         "UPDATE entries SET last_import = 1000000000000",
         "UPDATE entries SET last_import = NULL",
