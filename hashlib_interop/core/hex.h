@@ -7,18 +7,23 @@
 
 #include "simd.h"
 
+/* One more than the value of a hex digit; 0 for all other bytes. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
 /* The value of a hex digit, or more than 15. */
 static inline unsigned hex_digit(uint8_t c) {
-    unsigned digit = (unsigned)c - '0';
-    unsigned letter = ((unsigned)c | 0x20) - 'a';
-    return digit <= 9 ? digit : letter <= 5 ? letter + 10 : 0xFF;
+    return hex_digits[c] - 1u;
 }
 
 /* Decode `chars` (even) hex digits; return whether all were hex. `out` may be written in any case. */
 static inline int hex_decode_scalar(const uint8_t *in, size_t chars, uint8_t *out) {
     unsigned bad = 0;
     for (size_t i = 0; i < chars; i += 2) {
-        unsigned high = hex_digit(in[i]), low = hex_digit(in[i + 1]);
+        const unsigned high = hex_digit(in[i]), low = hex_digit(in[i + 1]);
         bad |= high | low;
         out[i / 2] = (uint8_t)(high << 4 | low);
     }
@@ -26,21 +31,31 @@ static inline int hex_decode_scalar(const uint8_t *in, size_t chars, uint8_t *ou
 }
 
 #ifdef HAVE_AVX2
-/* 32 digits to 16 bytes; all ones in the lanes of *wrong that hold no digit. */
-TARGET_AVX2 static inline __m128i hex_decode_32(const uint8_t *in, __m256i *wrong) {
+/* The values of 32 digits, more than 15 in the lanes that hold none: what is in neither range saturates. */
+TARGET_AVX2 static inline __m256i hex_values_32(const uint8_t *in) {
     const __m256i text = _mm256_loadu_si256((const __m256i *)in);
-    const __m256i digit = _mm256_sub_epi8(text, _mm256_set1_epi8('0'));
+    const __m256i raised = _mm256_add_epi8(text, _mm256_set1_epi8((char)(0xFF - '9'))); /* '9' is 0xFF */
+    const __m256i digit =
+        _mm256_sub_epi8(_mm256_subs_epu8(raised, _mm256_set1_epi8(6)), _mm256_set1_epi8((char)0xF0));
+    const __m256i upper = _mm256_and_si256(text, _mm256_set1_epi8((char)0xDF));
     const __m256i letter =
-        _mm256_sub_epi8(_mm256_or_si256(text, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('a'));
-    const __m256i is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(digit, _mm256_set1_epi8(9)), digit);
-    const __m256i is_letter = _mm256_cmpeq_epi8(_mm256_min_epu8(letter, _mm256_set1_epi8(5)), letter);
-    const __m256i value =
-        _mm256_blendv_epi8(_mm256_add_epi8(letter, _mm256_set1_epi8(10)), digit, is_digit);
-    *wrong = _mm256_or_si256(*wrong, _mm256_andnot_si256(_mm256_or_si256(is_digit, is_letter),
-                                                         _mm256_set1_epi8(-1)));
-    const __m256i pairs = _mm256_maddubs_epi16(value, _mm256_set1_epi16(0x0110)); /* 16 * high + low */
-    const __m256i packed = _mm256_packus_epi16(pairs, pairs);
-    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
+        _mm256_adds_epu8(_mm256_sub_epi8(upper, _mm256_set1_epi8('A')), _mm256_set1_epi8(10));
+    return _mm256_min_epu8(digit, letter);
+}
+
+/* 32 bytes out of the values of twice 32 digits. */
+TARGET_AVX2 static inline __m256i hex_packed_64(__m256i first, __m256i second) {
+    const __m256i weights = _mm256_set1_epi16(0x0110); /* 16 * high + low */
+    const __m256i packed =
+        _mm256_packus_epi16(_mm256_maddubs_epi16(first, weights), _mm256_maddubs_epi16(second, weights));
+    return _mm256_permute4x64_epi64(packed, 0xD8);
+}
+
+/* 32 digits to 16 bytes; not zero in the lanes of *wrong that hold no digit. */
+TARGET_AVX2 static inline __m128i hex_decode_32(const uint8_t *in, __m256i *wrong) {
+    const __m256i values = hex_values_32(in);
+    *wrong = _mm256_or_si256(*wrong, _mm256_and_si256(values, _mm256_set1_epi8((char)0xF0)));
+    return _mm256_castsi256_si128(hex_packed_64(values, values));
 }
 
 /* As hex_decode_scalar, for 32 digits or more; the last block overlaps the one before it. */

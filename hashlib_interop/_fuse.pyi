@@ -1,0 +1,9 @@
+"""What `fuse.py` calls; `fuse_numpy.py` documents each, and answers alike without a compiler."""
+
+from hashlib_interop.fuse_numpy import Digests, Found, Hashes, Slots
+
+def hashes(digests: Digests, algorithm: int, key: int) -> Hashes: ...
+def contains(
+    wanted: Hashes, slots: Slots, seeds: Hashes, segment_bits: int, segments: int, bits: int
+) -> Found: ...
+def build(distinct: Hashes, seed: int, segment_bits: int, segments: int, bits: int) -> Slots | None: ...

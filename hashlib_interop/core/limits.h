@@ -1,0 +1,52 @@
+/* What memory allows: random lines, and pairs of lines of which the second is found in the first. For benchmarks. */
+#ifndef HASHLIB_INTEROP_LIMITS_H
+#define HASHLIB_INTEROP_LIMITS_H
+
+#include "group.h"
+
+enum { LIMIT_AHEAD = 32, LIMIT_RING = 128, LIMIT_LINE = 64 };
+
+/* A number of a sequence that is random enough (splitmix64, its last step left out). */
+ALWAYS_INLINE uint64_t limit_random(uint64_t i) {
+    uint64_t z = i * UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    return z ^ z >> 29;
+}
+
+/* Where one of `lines` lines is, by a random number. */
+ALWAYS_INLINE uint64_t limit_place(uint64_t random, uint64_t lines) {
+    return (uint64_t)((unsigned __int128)random * lines >> 64) * LIMIT_LINE;
+}
+
+/* Read `count` random lines, each prefetched; the sum is there so that they are read. */
+static uint64_t limit_lines(const uint8_t *data, uint64_t lines, size_t count, uint64_t seed) {
+    uint64_t ring[LIMIT_RING], sum = 0;
+    for (size_t i = 0; i < count + LIMIT_AHEAD; i++) {
+        if (LIKELY(i >= LIMIT_AHEAD)) sum += load64(data + ring[(i - LIMIT_AHEAD) % LIMIT_RING]);
+        const uint64_t place = limit_place(limit_random(seed + i), lines);
+        ring[i % LIMIT_RING] = place;
+        PREFETCH(data + place);
+    }
+    return sum;
+}
+
+/* Read `count` pairs: where the second line is, in its own data, depends on what the first one holds. */
+static uint64_t limit_pairs(const uint8_t *first, uint64_t first_lines, const uint8_t *second,
+                            uint64_t second_lines, size_t count, uint64_t seed) {
+    uint64_t near[LIMIT_RING], far[LIMIT_RING], sum = 0;
+    for (size_t i = 0; i < count + 2 * LIMIT_AHEAD; i++) {
+        const uint64_t place = limit_place(limit_random(seed + i), first_lines);
+        near[i % LIMIT_RING] = place;
+        PREFETCH(first + place);
+        if (LIKELY(i >= LIMIT_AHEAD)) {
+            const uint64_t word = load64(first + near[(i - LIMIT_AHEAD) % LIMIT_RING]);
+            const uint64_t next = limit_place(limit_random(word + i), second_lines);
+            far[(i - LIMIT_AHEAD) % LIMIT_RING] = next;
+            PREFETCH(second + next);
+        }
+        if (LIKELY(i >= 2 * LIMIT_AHEAD)) sum += load64(second + far[(i - 2 * LIMIT_AHEAD) % LIMIT_RING]);
+    }
+    return sum;
+}
+
+#endif

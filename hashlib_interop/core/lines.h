@@ -1,0 +1,229 @@
+/* Layout 1: lines of fingerprints, and the rest of each digest by rank. Lookups.
+ *
+ * One digest costs the latency of its line and, where a fingerprint is equal, of its rest. A batch hides both: it
+ * goes in blocks, and while a block is sifted, the lines of the next one are on their way. Most digests that are
+ * not there end at their line, without a branch. The others queue up; as soon as a block of them waits, their
+ * rests are sent for, while the rests that the block before sent for are compared. Branches that cannot be
+ * predicted cost more here than anywhere: while the processor goes back, it asks memory for nothing. */
+#ifndef HASHLIB_INTEROP_LINES_H
+#define HASHLIB_INTEROP_LINES_H
+
+#include "group.h"
+
+enum {
+    LINE_BYTES = 64,
+    LINE_HEAD = 6,   /* rank of 40 bits, count of 7, overflow of 1 */
+    LINE_FIELD = 5,  /* the byte with count and overflow */
+    LINE_SLOTS = 29, /* fingerprints of a line that nothing overflows */
+    LINE_KEPT = 27,  /* of one with overflow: the number of the next line takes the place of two */
+    LINE_NEXT = 60,  /* where that stands */
+    CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
+    BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
+};
+
+static const uint64_t LINE_RANKS = (UINT64_C(1) << 40) - 1;
+static const uint64_t LINE_OVERFLOW = UINT64_C(1) << 47;
+
+/* Home line and fingerprint of a digest that begins with x, as line << 16 | fingerprint. */
+ALWAYS_INLINE uint64_t line_place(uint64_t x, uint64_t home) {
+    return (uint64_t)((unsigned __int128)x * home >> 48);
+}
+
+/* The slots that count in a line; none, where it says that it has more than there are. */
+ALWAYS_INLINE uint32_t line_counted(uint64_t head) {
+    const unsigned count = (unsigned)(head >> 40) & 0x7F;
+    return count <= LINE_SLOTS ? (UINT32_C(1) << count) - 1 : 0;
+}
+
+/* Whether the chain has more for a fingerprint: overflow, and the last one counted is not greater. */
+ALWAYS_INLINE int line_goes_on(const uint8_t *line, uint64_t head, unsigned fingerprint) {
+    const uint32_t counted = line_counted(head);
+    if (!(head & LINE_OVERFLOW) || !counted) return 0;
+    return fingerprint >= load16(line + LINE_HEAD + 2 * (31 - __builtin_clz(counted)));
+}
+
+/* The rest of a rank, as if its digest began before it. */
+ALWAYS_INLINE const uint8_t *line_record(const struct group *group, uint64_t rank) {
+    return group->records + rank * group->rest_width;
+}
+
+/* Whether a digest and a record are the same; nothing before byte `from`, which is below 8, is read of either. */
+ALWAYS_INLINE int rest_equal(const uint8_t *digest, const uint8_t *record, size_t from, const size_t width) {
+    uint64_t differing = load64(digest + from) ^ load64(record + from);
+    for (size_t i = 8; i + 8 <= width; i += 8) differing |= load64(digest + i) ^ load64(record + i);
+    if (width % 8) differing |= load32(digest + width - 4) ^ load32(record + width - 4);
+    return differing == 0;
+}
+
+/* Which slots of a line hold a fingerprint, counted or not: bit i for slot i. */
+ALWAYS_INLINE uint32_t line_match_scalar(const uint8_t *line, unsigned fingerprint) {
+    const uint64_t low = UINT64_C(0x7FFF7FFF7FFF7FFF), wanted = fingerprint * UINT64_C(0x0001000100010001);
+    uint32_t found = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        const uint64_t differing = load64(line + 8 * i) ^ wanted;
+        const uint64_t equal = ~(((differing & low) + low) | differing) & ~low; /* high bits of the lanes */
+        found |= (uint32_t)((equal >> 15) * UINT64_C(0x0001000200040008) >> 48 & 0xF) << (4 * i);
+    }
+    return found >> (LINE_HEAD / 2);
+}
+
+#ifdef HAVE_AVX2
+TARGET_AVX2 ALWAYS_INLINE uint32_t line_match_avx2(const uint8_t *line, unsigned fingerprint) {
+    const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
+    const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
+    const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)(line + 32)), wanted);
+    const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+    return (uint32_t)_mm256_movemask_epi8(bytes) >> (LINE_HEAD / 2);
+}
+#endif
+
+/* The rank of a digest, or -1, in all cases: equal fingerprints, chains, damage. */
+NEVER_INLINE int64_t lines_walk(const struct group *group, const uint8_t *digest, uint64_t place) {
+    const size_t width = group->width;
+    const unsigned fingerprint = place & 0xFFFF;
+    uint64_t at = place >> 16;
+    for (int step = 0; step < CHAIN_LINES; step++) {
+        const uint8_t *line = group->lines + at * LINE_BYTES;
+        const uint64_t head = load64(line);
+        uint32_t slots = line_match_scalar(line, fingerprint) & line_counted(head);
+        for (; slots; slots &= slots - 1) {
+            const uint64_t rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+            if (rank >= group->n) return -1;
+            if (rest_equal(digest, line_record(group, rank), group->from, width)) return (int64_t)rank;
+        }
+        if (!line_goes_on(line, head, fingerprint)) return -1;
+        at = load32(line + LINE_NEXT);
+        if (at < group->home || at >= group->total) return -1;
+    }
+    return -1;
+}
+
+/* Where the line of a digest is; the high 16 bits of `low` are its fingerprint. */
+struct line_sight {
+    const uint8_t *line;
+    uint64_t low;
+};
+
+ALWAYS_INLINE unsigned sight_fingerprint(const struct line_sight *sight) {
+    return load16((const uint8_t *)&sight->low + 6); /* a load that a vector can be filled from */
+}
+
+/* A digest that its line did not settle. */
+struct line_candidate {
+    const uint8_t *digest, *line;
+    uint64_t head;
+    uint32_t slots, fingerprint;
+};
+
+/* A digest whose rest is on its way; where that is known already, `record` is equal, or surely is not. */
+struct line_target {
+    const uint8_t *digest, *record;
+    uint64_t rank;
+};
+
+/* What a batch has under way. */
+struct lines_flow {
+    struct line_sight sights[2][BLOCK]; /* of this block and the next one */
+    struct line_candidate queue[2 * BLOCK];
+    size_t taken, queued; /* candidates so far; less than 2 blocks wait */
+    struct line_target targets[2][BLOCK];
+    size_t aimed; /* how many targets wait to be settled */
+    int side;     /* of which half of `targets` */
+};
+
+/* Find the line of a digest, and send for it. */
+ALWAYS_INLINE void line_seek(const struct group *group, struct line_sight *sight, const uint8_t *digest) {
+    const unsigned __int128 t = (unsigned __int128)load_big(digest) * group->home;
+    sight->line = group->lines + (uint64_t)(t >> 64) * LINE_BYTES;
+    sight->low = (uint64_t)t;
+    PREFETCH(sight->line);
+}
+
+/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal. */
+ALWAYS_INLINE void line_aim(const struct group *group, struct line_target *target,
+                            const struct line_candidate *candidate, const size_t width) {
+    static const uint8_t zeros[64], ones[64] = {[8] = 1};
+    const uint8_t *digest = candidate->digest, *line = candidate->line;
+    const uint64_t head = candidate->head;
+    uint32_t slots = candidate->slots;
+    int simple = !(slots & (slots - 1));
+    if (UNLIKELY((head >> 40 & 0xFF) > LINE_SLOTS)) { /* its slots were taken without looking at this */
+        slots &= line_counted(head);
+        simple = slots && !(slots & (slots - 1)) && !line_goes_on(line, head, candidate->fingerprint);
+    }
+    target->digest = digest;
+    if (LIKELY(simple)) {
+        target->rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        target->record = line_record(group, target->rank);
+    } else {
+        const uint64_t at = (uint64_t)(line - group->lines) / LINE_BYTES;
+        target->rank = (uint64_t)lines_walk(group, digest, at << 16 | candidate->fingerprint);
+        target->record = digest;
+    }
+    if (UNLIKELY(target->rank >= group->n)) target->record = digest[8] ? zeros : ones;
+    PREFETCH(target->record + group->from);
+    PREFETCH(target->record + width - 1); /* often the same line, which costs nothing; a branch here costs much */
+}
+
+/* Compare a rest with its digest, and write the answer. */
+ALWAYS_INLINE void line_settle(const struct line_target *target, const uint8_t *digests, size_t from,
+                               int64_t *ranks, uint8_t *there, const size_t width) {
+    const int equal = rest_equal(target->digest, target->record, from, width);
+    const size_t i = (size_t)(target->digest - digests) / width;
+    if (ranks) ranks[i] = (int64_t)(target->rank | (uint64_t)(equal - 1));
+    else there[i] = (uint8_t)equal;
+}
+
+/* Settle the targets, and aim at the next `count` candidates: all that wait up to the end of a half. */
+ALWAYS_INLINE void lines_turn(const struct group *group, struct lines_flow *flow, size_t count,
+                              const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
+    const size_t from = group->from, settled = flow->aimed;
+    const struct line_candidate *queue = flow->queue + flow->taken % (2 * BLOCK);
+    const struct line_target *old = flow->targets[flow->side];
+    struct line_target *fresh = flow->targets[flow->side ^ 1];
+    if (LIKELY(settled == BLOCK && count == BLOCK))
+        for (size_t i = 0; i < BLOCK; i++) {
+            line_settle(old + i, digests, from, ranks, there, width);
+            line_aim(group, fresh + i, queue + i, width);
+        }
+    else {
+        for (size_t i = 0; i < settled; i++) line_settle(old + i, digests, from, ranks, there, width);
+        for (size_t i = 0; i < count; i++) line_aim(group, fresh + i, queue + i, width);
+    }
+    flow->taken += count;
+    flow->aimed = count;
+    flow->side ^= 1;
+}
+
+/* Say of a block that nothing is there, until a candidate is settled. */
+ALWAYS_INLINE void lines_absent(size_t count, int64_t *ranks, uint8_t *there) {
+    if (ranks) memset(ranks, 0xFF, count * sizeof *ranks);
+    else memset(there, 0, count);
+}
+
+#define LINES_NAME(name) name##_scalar
+#define LINES_TARGET
+#include "lines_find.h"
+#undef LINES_NAME
+#undef LINES_TARGET
+
+#ifdef HAVE_AVX2
+#define LINES_NAME(name) name##_avx2
+#define LINES_TARGET TARGET_AVX2
+#include "lines_find.h"
+#undef LINES_NAME
+#undef LINES_TARGET
+#endif
+
+/* Choose the lookups for the width of a group and this processor. */
+static void lines_choose(struct group *group) {
+#ifdef HAVE_AVX2
+    if (simd_avx2()) {
+        lines_choose_avx2(group);
+        return;
+    }
+#endif
+    lines_choose_scalar(group);
+}
+
+#endif

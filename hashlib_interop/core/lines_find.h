@@ -1,0 +1,107 @@
+/* Lookups in lines, included by lines.h once for each instruction set: LINES_NAME names, LINES_TARGET permits. */
+
+/* The rank of a digest, or -1. */
+LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *group, const uint8_t *digest,
+                                                          const size_t width) {
+    const unsigned __int128 t = (unsigned __int128)load_big(digest) * group->home;
+    const unsigned fingerprint = (unsigned)((uint64_t)t >> 48);
+    const uint8_t *line = group->lines + (uint64_t)(t >> 64) * LINE_BYTES;
+    const uint64_t head = load64(line);
+    const unsigned field = head >> 40 & 0xFF;
+    const uint32_t slots = LINES_NAME(line_match)(line, fingerprint) & ((UINT32_C(1) << (field & 31)) - 1);
+    if (UNLIKELY(field > LINE_SLOTS || (slots & (slots - 1))))
+        return lines_walk(group, digest, (uint64_t)(t >> 48));
+    if (!slots) return -1;
+    const uint64_t rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+    if (UNLIKELY(rank >= group->n)) return -1;
+    return foreseen(rest_equal(digest, line_record(group, rank), group->from, width)) ? (int64_t)rank : -1;
+}
+
+/* Look at the line of a digest; queue the digest, unless that settles it. */
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
+                                                      const uint8_t *digest) {
+    const uint8_t *line = sight->line;
+    const unsigned field = line[LINE_FIELD], fingerprint = sight_fingerprint(sight);
+    const uint32_t counted = (UINT32_C(1) << (field & 31)) - 1; /* where it is more, line_aim counts */
+    const uint32_t slots = LINES_NAME(line_match)(line, fingerprint) & counted;
+    struct line_candidate *candidate = flow->queue + flow->queued % (2 * BLOCK);
+    candidate->digest = digest;
+    candidate->line = line;
+    candidate->head = load64(line);
+    candidate->slots = slots;
+    candidate->fingerprint = fingerprint;
+    flow->queued += (slots | field >> 7) != 0;
+}
+
+/* Sift the `now` digests of a block, and seek the `next` ones behind it. */
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow, int half,
+                                                       const uint8_t *digests, size_t now, size_t next,
+                                                       const size_t width) {
+    const struct line_sight *sights = flow->sights[half];
+    struct line_sight *coming = flow->sights[half ^ 1];
+    size_t i = 0;
+    for (; i < next; i++) {
+        line_seek(group, coming + i, digests + (BLOCK + i) * width);
+        LINES_NAME(line_sift)(flow, sights + i, digests + i * width);
+    }
+    for (; i < now; i++) LINES_NAME(line_sift)(flow, sights + i, digests + i * width);
+}
+
+/* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. */
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *group, const uint8_t *digests,
+                                                        size_t count, int64_t *ranks, uint8_t *there,
+                                                        const size_t width) {
+    const struct group known = *group; /* what is written cannot change it, which the compiler should see */
+    struct lines_flow flow;
+    flow.taken = flow.queued = flow.aimed = 0;
+    flow.side = 0;
+    size_t now = count < BLOCK ? count : BLOCK;
+    for (size_t i = 0; i < now; i++) line_seek(&known, flow.sights[0] + i, digests + i * width);
+    for (size_t begin = 0, next; begin < count; begin += BLOCK, now = next) {
+        const size_t left = count - begin - now;
+        next = left < BLOCK ? left : BLOCK;
+        lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
+        LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width);
+        if (flow.queued - flow.taken >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
+    }
+    lines_turn(&known, &flow, flow.queued - flow.taken, digests, ranks, there, width);
+    lines_turn(&known, &flow, 0, digests, ranks, there, width);
+}
+
+#define LINES_OF_WIDTH(width)                                                                                  \
+    LINES_TARGET static int64_t LINES_NAME(lines_find_##width)(const struct group *group,                      \
+                                                               const uint8_t *digest) {                        \
+        return LINES_NAME(lines_find)(group, digest, width);                                                   \
+    }                                                                                                          \
+    LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                        \
+                                                             const uint8_t *digests, size_t count,             \
+                                                             int64_t *ranks, uint8_t *there) {                 \
+        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width);                         \
+        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width);                               \
+    }
+
+LINES_OF_WIDTH(16)
+LINES_OF_WIDTH(20)
+LINES_OF_WIDTH(28)
+LINES_OF_WIDTH(32)
+LINES_OF_WIDTH(48)
+LINES_OF_WIDTH(64)
+#undef LINES_OF_WIDTH
+
+/* Choose the lookups for the width of a group. */
+static void LINES_NAME(lines_choose)(struct group *group) {
+#define LINES_CHOICE(width)                                                                                    \
+    case width:                                                                                                \
+        group->find = LINES_NAME(lines_find_##width);                                                          \
+        group->batch = LINES_NAME(lines_batch_##width);                                                        \
+        break;
+    switch (group->width) {
+        LINES_CHOICE(16)
+        LINES_CHOICE(20)
+        LINES_CHOICE(28)
+        LINES_CHOICE(32)
+        LINES_CHOICE(48)
+        LINES_CHOICE(64)
+    }
+#undef LINES_CHOICE
+}
