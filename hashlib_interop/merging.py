@@ -175,14 +175,14 @@ def _inherited(readers: Sequence[Reader]) -> Policy:
 
 def _stage(log: Log, reader: Reader) -> None:
     for batch in reader.batches():
-        _check_named(reader, set(pc.unique(batch.column("source")).to_pylist()))
+        check_named(reader, set(pc.unique(batch.column("source")).to_pylist()))
         log.add(batch)
     for one in reader.imports:
-        _check_named(reader, {one.source})
+        check_named(reader, {one.source})
         log.add_import(one)
 
 
-def _check_named(reader: Reader, sources: set[str]) -> None:
+def check_named(reader: Reader, sources: set[str]) -> None:
     """A list that was given a name speaks for that source alone, whatever stands in it."""
     others = sorted(sources - {reader.source})
     if reader.named and others:

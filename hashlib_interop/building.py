@@ -1,0 +1,109 @@
+"""From lists and catalogs to a file: a hash set or a filter, and what there is to say about how it came about."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hashlib_interop import fuse
+from hashlib_interop.digest_sources import Lists, kind_of
+from hashlib_interop.errors import BadOption, WouldReplace, shown
+from hashlib_interop.hashset import HashSet
+from hashlib_interop.hset_build import MEMORY, bytes_of
+
+Path = str | os.PathLike[str]
+
+
+@dataclass
+class Built:
+    """A set or a filter, and what it was made of. `algorithms`: digests read, and those in the file, by algorithm.
+
+    A filter does not know how many of its digests are of which algorithm. `size` in bytes.
+    """
+
+    output: str
+    count: int
+    size: int
+    algorithms: dict[str, tuple[int, int | None]]
+    entries: int
+    rejected: int
+    left_out: dict[str, int]
+    carries: tuple[str, ...] = ()
+    false_positive_rate: float = 0.0
+    content_ids: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        counts = {name: {"read": read, "held": held} for name, (read, held) in self.algorithms.items()}
+        return asdict(self) | {"algorithms": counts}
+
+
+def build_set(
+    lists: Lists, output: Path, *, bare: bool = False, memory: int | str = MEMORY, threads: int | None = None
+) -> Built:
+    """Make the hash set of lists. It carries sources and classifications, and the item numbers of a catalog alone.
+
+    `bare`: digests only. Raises what `HashSet.build` raises, `BadOption` and `WouldReplace` for a bad name.
+    """
+    _check_output(output, lists, ".hset")
+    with HashSet.build(
+        lists, output, payload=() if bare else _columns(lists), memory=memory, threads=threads
+    ) as made:
+        info = made.info
+        held = {group.algorithm: group.n for group in info.groups}
+        carries, size, ids = info.payload, info.size, made.content_ids
+    algorithms = {name: (lists.digests[name], n) for name, n in held.items()}
+    return _built(lists, output, sum(held.values()), size, algorithms, carries=carries, content_ids=ids)
+
+
+def build_filter(
+    lists: Lists,
+    output: Path,
+    *,
+    bits: int = 8,
+    key: int = 0,
+    memory: int | str = MEMORY,
+    threads: int | None = None,
+) -> Built:
+    """Make the filter of lists; see `fuse.build`."""
+    _check_output(output, lists, ".hfilter")
+    workers = threads or os.cpu_count() or 1
+    info = fuse.build(lists, output, bits=bits, key=key, threads=workers, memory=bytes_of(memory))
+    algorithms: dict[str, tuple[int, int | None]] = {
+        name: (lists.digests[name], None) for name in info.algorithms
+    }
+    return _built(
+        lists, output, info.count, info.size, algorithms, false_positive_rate=info.false_positive_rate
+    )
+
+
+def _built(lists: Lists, output: Path, count: int, size: int, algorithms: Any, **more: Any) -> Built:
+    left_out = dict(sorted(lists.left_out.items()))
+    return Built(os.fspath(output), count, size, algorithms, lists.entries, lists.rejected, left_out, **more)
+
+
+def _columns(lists: Lists) -> tuple[str, ...] | None:
+    """Return what the digests carry: numbers are those of one catalog, or they would say nothing; None: as given."""
+    kinds = [kind_of(path) for path in lists.paths]
+    if kinds == ["hset"]:
+        return None
+    return (*(["numbers"] if kinds == ["catalog"] else []), "sources", "classifications")
+
+
+def _check_output(output: Path, lists: Lists, suffix: str) -> None:
+    """Refuse names under which something else would be lost, or this not be known for what it is."""
+    name = os.fspath(output)
+    other = {".hset": ".hfilter", ".hfilter": ".hset"}[suffix]
+    if name.endswith(other):
+        raise BadOption(
+            f"{shown(name, 200)} is to be a {suffix} file: choose another suffix, or see --filter"
+        )
+    if any(
+        os.path.realpath(name) == os.path.realpath(os.fspath(path).split("=", 1)[-1]) for path in lists.paths
+    ):
+        raise BadOption(f"{shown(name, 200)} is an input: it would be destroyed")
+    if os.path.isfile(name) and kind_of(name) not in ("hset", "hfilter", "empty"):
+        raise WouldReplace(
+            "is there already, and is no hash set: choose another name, or remove it", file=name
+        )
