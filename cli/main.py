@@ -1,7 +1,7 @@
 """The frame of the command line: the table of commands, and the one trap for everything that goes wrong.
 
-A new command is a file `cli/<name>.py` with a function `command` (see `shared.command`) and one line in
-`COMMANDS`. Nothing is imported until a command is used.
+A new command is a file `cli/<name>.py` (`_` for `-`) with a function `command` (see `shared.command`) and one line
+in `COMMANDS`. Nothing is imported until a command is used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -23,15 +24,21 @@ PROGRAM = "hashlib-interop"
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 70, 130, 141, 143
 
 COMMANDS: dict[str, str] = {
+    "build": "Make a hash set of lists and catalogs, to look digests up in.",
     "conflicts": "List what cannot all hold in a catalog.",
     "convert": "Turn lists of any format into one list of any other.",
     "formats": "List the formats, or show one in detail.",
     "info": "Say what a file is and what it holds.",
+    "lookup": "Look up the digests of a text in a hash set or a filter.",
     "merge": "Merge lists of several sources into one catalog.",
+    "selftest": "Check that the library gives known answers on this machine.",
+    "set-info": "Say what hash sets and filters hold.",
+    "set-ops": "Count what two hash sets have in common, or make the set of it.",
+    "set-verify": "Read hash sets and filters from end to end, and say whether they are whole.",
     "synth": "Make synthetic lists of several partners.",
     "why": "Show who said what about a digest, and what was decided.",
 }
-"""Name of the command, which is the name of its module, and its line in `--help`."""
+"""Name of the command, which is the name of its module with `-` for `_`, and its line in `--help`."""
 
 _EXITS = (
     "0 done · 1 done, but something was rejected, lost or left in conflict and --strict was given"
@@ -55,7 +62,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        loaded: click.Command = importlib.import_module(f"hashlib_interop.cli.{cmd_name}").command
+        module = importlib.import_module(f"hashlib_interop.cli.{cmd_name.replace('-', '_')}")
+        loaded: click.Command = module.command
         return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -166,9 +174,16 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _on_warning(message: Warning | str, *where: object, **more: object) -> None:
+    from hashlib_interop.cli.shared import say
+
+    say(f"note: {message}")
+
+
 def main() -> None:
     """Run the command line on `sys.argv` and exit."""
     signal.signal(signal.SIGTERM, _on_terminate)
+    warnings.showwarning = _on_warning
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

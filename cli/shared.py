@@ -56,7 +56,7 @@ def command(
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        name = function.__module__.rpartition(".")[2]
+        name = function.__module__.rpartition(".")[2].replace("_", "-")
         made = click.command(name, cls=_Command, help=textwrap.dedent(help).strip())(function)
         made.examples = examples
         made.exits = _STRICT_EXITS.format(because=strict) if strict else _EXITS

@@ -22,7 +22,8 @@ FRAME = {"__init__", "main", "shared"}
 
 def test_every_module_of_the_folder_is_a_command_and_every_command_a_module() -> None:
     folder = Path(main.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - FRAME == set(main.COMMANDS)
+    names = {path.stem for path in folder.glob("*.py")} - FRAME
+    assert {name.replace("_", "-") for name in names} == set(main.COMMANDS)
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)

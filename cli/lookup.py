@@ -1,0 +1,169 @@
+"""`lookup`: which digests of a text are in a set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from hashlib_interop.cli import shared
+from hashlib_interop.cli.info import show_rejects
+from hashlib_interop.cli.shared import counted, number, say
+from hashlib_interop.errors import shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hashlib_interop.lookup import Lookup
+    from hashlib_interop.report import Reject
+
+FORMS = ("text", "csv", "jsonl")
+
+
+@shared.command(
+    """Look up the digests of a text in a hash set or a filter.
+
+    FILE, or standard input, has one digest a line: bare, or as md5sum, sha1sum, hashdeep or openssl write them; or
+    it is delimited text, and --column names the columns that hold digests. Shown of each line: its number, the
+    digest, who lists it, as what, and the rest of the line, with tabs between. What was counted goes to standard
+    error.""",
+    examples="""
+    hashlib-interop lookup all.hset manifest.md5
+    md5deep -r evidence | hashlib-interop lookup all.hset
+    hashlib-interop lookup all.hset inventory.csv --column MD5 --as csv > hits.csv
+    hashlib-interop lookup all.hset image.md5 --fail-on hits > /dev/null || echo found
+    """,
+    strict="a line held no digest",
+)
+@click.argument("hash_set", metavar="SET")
+@click.argument("file", default="-")
+@click.option(
+    "--column", "columns", multiple=True, metavar="NAME", help="A column of a CSV. May be repeated."
+)
+@click.option(
+    "--show",
+    type=click.Choice(["hits", "misses", "all"]),
+    default="hits",
+    show_default=True,
+    help="Lines to show.",
+)
+@click.option(
+    "--as", "form", type=click.Choice(FORMS), default="text", show_default=True, help="How to show them."
+)
+@click.option("--fail-on", type=click.Choice(["hits", "misses"]), help="Exit with 1 if there are any.")
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Threads."
+)
+@shared.max_rejects_option
+@shared.rejects_option
+@shared.strict_option
+def command(
+    hash_set: str,
+    file: str,
+    columns: tuple[str, ...],
+    show: Any,
+    form: str,
+    fail_on: str | None,
+    threads: int,
+    max_rejects: int | None,
+    rejects: str | None,
+    strict: bool,
+) -> int:
+    from hashlib_interop.lookup import Lookup, open_set
+    from hashlib_interop.tally import RejectTally
+
+    tally = RejectTally()
+    with open_set(hash_set) as opened, shared.json_lines(rejects, file, hash_set) as refused:
+        sinks = [sink for sink in (tally.add, refused) if sink]
+
+        def refuse(line: Reject) -> None:
+            for sink in sinks:
+                sink(line)
+
+        lookup = Lookup(opened, show, columns, threads, refuse, max_rejects)
+        _WRITERS[form](lookup.file(file), sys.stdout.buffer)
+    _say_counts(lookup)
+    show_rejects(tally, err=True)
+    if strict and lookup.bad:
+        say(f"--strict: {counted(lookup.bad, 'line')} without a digest")
+        return 1
+    return int(bool(fail_on and getattr(lookup, fail_on)))
+
+
+def _say_counts(lookup: Lookup) -> None:
+    kind = "may be in the filter" if lookup.opened.is_filter else "in the set"
+    counts = [f"{number(lookup.hits)} {kind}", f"{number(lookup.misses)} not"]
+    counts += [f"{number(count)} skipped ({shown(what)})" for what, count in lookup.skipped.items()]
+    counts += [f"{number(lookup.bad)} without a digest"] if lookup.bad else []
+    say(f"{counted(lookup.hits + lookup.misses, 'line')} looked up: {', '.join(counts)}")
+    for name, count in lookup.unanswerable.items():
+        held = ", ".join(lookup.opened.algorithms) or "nothing"
+        say(f"note: {counted(count, 'digest')} of {name} cannot be found: the set holds {held}")
+
+
+# Forms ---------------------------------------------------------------------------------------------------
+
+
+def _write_text(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+    """Lines of five fields with tabs between; control characters are escaped."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for batch in batches:
+        line, name, digest, _, _, sources, classes, texts = batch.columns
+        joined = [pc.binary_join(column, ",").fill_null("") for column in (sources, classes)]
+        named = pc.binary_join_element_wise(name, digest, ":")
+        cells = [line.cast(pa.string()), named, *(_escaped(column) for column in (*joined, texts))]
+        lines = pc.binary_join_element_wise(*cells, "\t")
+        ended = pc.binary_join_element_wise(lines, "", "\n")
+        out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(ended)], ended), "")[0].as_buffer())
+        out.flush()
+
+
+def _escaped(texts: Any) -> Any:
+    """Escape what a terminal might act on; few texts hold any of it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.match_substring_regex(texts, "^[ -~]*$")
+    if pc.all(plain).as_py() is not False:
+        return texts
+    return pa.array([shared.printable(text) for text in texts.to_pylist()], pa.string())
+
+
+def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+    """A header, and the fields of `lookup.RESULT`; sources and classifications with `;` between them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from hashlib_interop.delimited import Dialect, write_rows
+    from hashlib_interop.lookup import RESULT
+
+    out.write((",".join(RESULT.names) + "\n").encode())
+    for batch in batches:
+        columns = []
+        for column in batch.columns:
+            is_list = pa.types.is_list(column.type)
+            columns.append(pc.binary_join(column, ";") if is_list else column.cast(pa.string()))
+        columns[-1] = pc.replace_substring(columns[-1], "\0", "\\x00")
+        write_rows(out, columns, Dialect())
+        out.flush()
+
+
+def _write_jsonl(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+    """An object a line, pure ASCII; what the set does not say is left out."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            said = {name: value for name, value in row.items() if value is not None}
+            out.write(json.dumps(said).replace("\x7f", "\\u007f").encode() + b"\n")
+        out.flush()
+
+
+_WRITERS: dict[str, Callable[[Iterable[Any], BinaryIO], None]] = {
+    "text": _write_text,
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+}

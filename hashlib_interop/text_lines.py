@@ -1,0 +1,74 @@
+"""Lines of text as arrays: whole lines block by block, and the places of some of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hashlib_interop import kernels
+from hashlib_interop.format import Reading
+from hashlib_interop.kernels import Bytes
+
+BLOCK = 1 << 21
+LINE_LIMIT = 1 << 20
+Numbers = npt.NDArray[np.int64]
+
+
+def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
+    """Yield blocks of whole lines, (n,) uint8. A block is good until the next one is asked for.
+
+    What comes slowly (a pipe) is handed on as it comes. Line ends are LF or CRLF; in a file without any LF, CR. Raises
+    `MalformedInput` for a line over 1 MiB.
+    """
+    buffer, held, returns = bytearray(BLOCK + LINE_LIMIT + 1), 0, None
+    while True:
+        with memoryview(buffer) as view:
+            size = _read_into(stream, view[held : held + BLOCK])
+        if returns is None:
+            returns = b"\r" in buffer[:size] and b"\n" not in buffer[:size]
+        if returns:
+            buffer[held : held + size] = buffer[held : held + size].replace(b"\r", b"\n")
+        stop = held + size
+        whole = buffer.rfind(b"\n", 0, stop) + 1 if size else stop
+        if whole:
+            yield np.frombuffer(buffer, np.uint8, whole)
+        if not size:
+            return
+        held = stop - whole
+        if held > LINE_LIMIT:
+            raise reading.malformed(f"a line of more than {LINE_LIMIT:,} bytes: no list of digests")
+        buffer[:held] = buffer[whole:stop]
+
+
+def _read_into(stream: BinaryIO, view: memoryview) -> int:
+    read = getattr(stream, "readinto1", None) or cast(io.BufferedReader, stream).readinto
+    return read(view) or 0
+
+
+def all_lines(data: Bytes) -> pa.BinaryArray:
+    """Return the lines of a block, without their ends."""
+    ends = kernels.places(data, b"\n")
+    if len(data) and data[-1] != ord("\n"):
+        ends = np.append(ends, np.int32(len(data)))
+    starts = np.concatenate([np.zeros(1, np.int32), ends[:-1] + np.int32(1)])[: len(ends)]
+    return gathered(data, starts, ends - ((ends > starts) & (data[ends - 1] == ord("\r"))).astype(np.int32))
+
+
+def lines_at(data: Bytes, starts: Numbers) -> list[bytes]:
+    """Return the lines that begin at some places of a block, without their ends (LF, CRLF or CR)."""
+    ends = np.append(kernels.places(data, b"\r\n"), np.int32(len(data)))
+    stops = ends[np.searchsorted(ends, starts)].tolist()
+    return [data[start:stop].tobytes() for start, stop in zip(starts.tolist(), stops, strict=True)]
+
+
+def gathered(data: Bytes, starts: npt.NDArray[np.integer], stops: npt.NDArray[np.integer]) -> pa.BinaryArray:
+    """Copy the texts between starts and stops of a block into a column."""
+    offsets, texts = kernels.gather(data, starts.astype(np.int32), stops.astype(np.int32))
+    return pa.BinaryArray.from_buffers(
+        pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(texts)]
+    )
