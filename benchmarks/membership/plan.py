@@ -1,0 +1,232 @@
+"""What is measured, of whom, in which order: the quick run and the full one."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.membership import data, machine
+from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP, MISS, Ask
+from benchmarks.membership.measuring import Ended, Results, Worker, measure, said
+from benchmarks.membership.roster import (
+    CONTENDERS,
+    FILE,
+    FIRST,
+    HEX,
+    LINE,
+    OPEN,
+    OURS,
+    PAIR,
+    SET,
+    SORT,
+    SORTS,
+    TEXTS,
+    Entry,
+)
+
+SMALL, MIDDLE, LARGE = 1_000_000, 10_000_000, 100_000_000
+SHARE = 0.6
+"""Of the free memory, what contenders may take."""
+
+RATIOS = {
+    OURS: [("lookup", 50), (HOT, 100), (HOT_LOOP, 100), (HIT, 100), (LOOP, 100), (FILE, 10), (OPEN, 0)],
+    SET: [("lookup", 0), ("lookup", 50), ("lookup", 100), (HOT, 100), (HOT_LOOP, 100), (HIT, 100), (LOOP, 100), (FILE, 10)],
+    "hashlib_interop without compiler": [("lookup", 0), ("lookup", 100)],
+    "numpy": [("lookup", 50)],
+    "DuckDB": [("lookup", 50)],
+    "hirola": [("lookup", 50)],
+    "cykhash": [("lookup", 50)],
+}
+"""What the ratios need at 10 million keys."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes and rounds. `scale` makes everything smaller, to try the benchmark itself."""
+
+    folder: Path
+    rounds: int = 5
+    scale: int = 1
+    only: tuple[str, ...] = ()
+
+    def size(self, n: int) -> int:
+        """Return a number of keys or queries as this run has it."""
+        return max(n // self.scale, 1000)
+
+    def entries(self, table: dict[str, Entry]) -> dict[str, Entry]:
+        """Return those who take part."""
+        return {name: entry for name, entry in table.items() if not self.only or name in self.only}
+
+
+def quick(plan: Plan, results: Results) -> None:
+    """Measure what the ratios need, and no more."""
+    large = plan.size(LARGE if fits(plan, CONTENDERS[OURS], LARGE) else MIDDLE)
+    if large < plan.size(LARGE):
+        results.left_out[OURS, plan.size(LARGE)] = "not enough memory or disk"
+    data.make_keys(plan.folder, large)
+    _at(plan, MIDDLE, RATIOS, results)
+    _at(plan, SMALL, {OURS: [("lookup", 50)], "hfind": [("lookup", 50)]}, results)
+    sorts(plan, ["polars", "polars, two columns", "DuckDB", "sort -u"], MIDDLE, results)
+    texts(plan, list(TEXTS)[:2], results)
+    if large == plan.size(LARGE):
+        _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), ("lookup", 0), ("lookup", 100)]}, results, (1, 2))
+
+
+def _at(
+    plan: Plan, size: int, wanted: dict[str, list[tuple[str, int]]], results: Results, threads: Iterable[int] = (1,)
+) -> None:
+    """Measure chosen things of chosen contenders, all of them alive at once."""
+    n = plan.size(size)
+    _make(plan, n, {what_rate[1] for each in wanted.values() for what_rate in each}, results)
+    with contextlib.ExitStack() as kept:
+        asked = {}
+        for name, what_rates in wanted.items():
+            if worker := _started(plan, name, n, results, kept):
+                every = [_ask(plan, worker.entry, what, n, rate, k) for what, rate in what_rates for k in threads]
+                asked[worker] = [ask for ask in every if ask.what == "lookup" or ask.threads == 1]
+        measure(asked, range(plan.rounds), results)
+    _forget(plan, n)
+
+
+def full(plan: Plan, results: Results) -> None:
+    """Measure everybody at everything that they can do, at all sizes that fit."""
+    sizes = [n for n in (SMALL, MIDDLE, LARGE) if fits(plan, CONTENDERS[OURS], n)]
+    data.make_keys(plan.folder, plan.size(max(sizes)))
+    for size in sizes:
+        _everybody(plan, size, results)
+    for size in sizes:
+        sorts(plan, [name for name in SORTS if name != OURS], size, results)
+    texts(plan, list(TEXTS), results)
+
+
+def _everybody(plan: Plan, size: int, results: Results) -> None:
+    n = plan.size(size)
+    _make(plan, n, {0, 50, 100, 10}, results)
+    with contextlib.ExitStack() as kept:
+        ours = _started(plan, OURS, n, results, kept)
+        assert ours is not None
+        mine, done = list(_all_asks(plan, CONTENDERS[OURS], n)), 0
+        for group in _groups(plan, size, results):
+            with contextlib.ExitStack() as theirs:
+                asked = {ours: mine}
+                for name, threads in group:
+                    if worker := _started(plan, name, n, results, theirs, threads):
+                        every = _all_asks(plan, CONTENDERS[name], n)
+                        asked[worker] = [ask for ask in every if not worker.entry.starts or ask.threads == threads]
+                measure(asked, range(done, done + plan.rounds), results)
+            done += plan.rounds
+    _forget(plan, n)
+
+
+def _groups(plan: Plan, size: int, results: Results) -> Iterator[list[tuple[str, int]]]:
+    """Part the others into groups that fit the memory together; with each, the threads it is started with."""
+    free = machine.free_memory() * SHARE
+    group: list[tuple[str, int]] = []
+    taken = 0
+    for name, entry in plan.entries(CONTENDERS).items():
+        if name == OURS or not _may(plan, name, entry, size, results):
+            continue
+        for threads in entry.threads if entry.starts else (1,):
+            needed = entry.memory * plan.size(size)
+            if group and taken + needed > free:
+                yield group
+                group, taken = [], 0
+            group, taken = [*group, (name, threads)], taken + needed
+    yield group
+
+
+def _may(plan: Plan, name: str, entry: Entry, size: int, results: Results) -> bool:
+    """Tell whether one can take part at a size; if not, note why."""
+    why = entry.missing()
+    if size > entry.most:
+        why = f"tried up to {entry.most:,} keys"
+    elif not why and not fits(plan, entry, size):
+        why = f"would need about {entry.memory * plan.size(size) / 1e9:.0f} GB of memory"
+    if why:
+        results.left_out[name, plan.size(size)] = why
+    return not why
+
+
+def fits(plan: Plan, entry: Entry, size: int) -> bool:
+    """Tell whether there is memory for one contender, and disk for all files of this size."""
+    n = plan.size(size)
+    return entry.memory * n < machine.free_memory() * SHARE and 80 * n < machine.free_disk(plan.folder)
+
+
+def _started(
+    plan: Plan, name: str, n: int, results: Results, kept: contextlib.ExitStack, threads: int = 1
+) -> Worker | None:
+    """Build a contender in its process, and note what that took; None where it cannot be on this machine."""
+    if why := CONTENDERS[name].missing():
+        results.left_out[name, n] = why
+        return None
+    said(f"building: {name}, {n:,}")
+    try:
+        worker = kept.enter_context(Worker(name, CONTENDERS[name], plan.folder, n, threads))
+    except Ended as error:
+        results.left_out[name, n] = f"{error} while it was built"
+        return None
+    results.built.setdefault((name, n), worker.built)
+    return worker
+
+
+def _make(plan: Plan, n: int, rates: set[int], results: Results) -> None:
+    """Make the queries and the text."""
+    most = max(entry.queries for entry in CONTENDERS.values())
+    for rate in rates - {10}:
+        data.make_queries(plan.folder, n, rate, plan.size(most))
+    if 10 in rates:
+        data.make_lines(plan.folder, n, plan.size(2 * SMALL))
+
+
+def _forget(plan: Plan, n: int) -> None:
+    """Remove the files of a size; the keys stay."""
+    shutil.rmtree(data.own(plan.folder, n))
+
+
+def _all_asks(plan: Plan, entry: Entry, n: int) -> Iterator[Ask]:
+    """Yield everything that one can do."""
+    if entry.lookup:
+        yield from (_ask(plan, entry, "lookup", n, rate, k) for rate in (0, 50, 100) for k in entry.threads)
+    yield from (_ask(plan, entry, what, n, 10 if what == FILE else 50, 1) for what in entry.also)
+
+
+def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -> Ask:
+    counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL, MISS: SMALL, LOOP: SMALL, FILE: 2 * SMALL}
+    if what in (OPEN, FIRST):
+        return Ask(what, 20 if what == OPEN else 1, 0, threads)
+    count = plan.size(counts.get(what, min(entry.queries, max(n * plan.scale, SMALL))))
+    return Ask(what, count, 0 if what in (LINE, PAIR) else rate, threads)
+
+
+def sorts(plan: Plan, others: list[str], size: int, results: Results) -> None:
+    """Measure sorting, one contender after another beside ours: each takes much memory."""
+    n = plan.size(size)
+    data.own(plan.folder, n).mkdir(exist_ok=True)
+    for place, name in enumerate(others):
+        if _may(plan, f"sort: {name}", SORTS[name], size, results):
+            rounds = range(place * plan.rounds, (place + 1) * plan.rounds)
+            try:
+                _sort(plan, name, n, rounds, results)
+            except Ended as error:
+                results.left_out[f"sort: {name}", n] = str(error)
+    _forget(plan, n)
+
+
+def _sort(plan: Plan, name: str, n: int, rounds: range, results: Results) -> None:
+    said(f"preparing to sort: {name}, {n:,}")
+    with Worker(OURS, SORTS[OURS], plan.folder, n) as mine, Worker(name, SORTS[name], plan.folder, n) as theirs:
+        measure({mine: [Ask(SORT, n, 0, k) for k in SORTS[OURS].threads], theirs: [Ask(SORT, n, 0)]}, rounds, results)
+
+
+def texts(plan: Plan, names: list[str], results: Results) -> None:
+    """Measure the decoding of hex lines."""
+    n, count = plan.size(SMALL), plan.size(4 * SMALL)
+    data.make_lines(plan.folder, n, count)
+    with contextlib.ExitStack() as kept:
+        workers = [kept.enter_context(Worker(name, TEXTS[name], plan.folder, n)) for name in names]
+        measure({worker: [Ask(HEX, count, 0)] for worker in workers}, range(plan.rounds), results)
+    _forget(plan, n)
