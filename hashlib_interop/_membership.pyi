@@ -6,7 +6,7 @@ compiler, and is the oracle of the tests. Not for free-threaded Python without t
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,7 @@ class Table:
     def close(self) -> None:
         """Let go of the buffer, once the last batch that is looking up has ended. Lookups raise from now on."""
 
-    def __enter__(self) -> Table: ...
+    def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...

@@ -44,7 +44,7 @@ def picture(name: str, width: int, height: int, parts: list[str]) -> None:
 def a_digest_taken_apart() -> None:
     """Where the bits of a digest go."""
     parts = [text(20, 30, "one MD5, 16 bytes", size=14)]
-    bytes_ = "36 0e be 89 64 fa b7 35 53 a6 01 89 96 9c c4 78".split()
+    bytes_ = ["36", "0e", "be", "89", "64", "fa", "b7", "35", "53", "a6", "01", "89", "96", "9c", "c4", "78"]
     for k, byte in enumerate(bytes_):
         colour = HOME if k < 4 else REST
         parts += [box(20 + 42 * k, 44, 38, 30, colour), text(39 + 42 * k, 64, byte, colour, "middle")]
