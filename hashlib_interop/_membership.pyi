@@ -21,10 +21,10 @@ def force_scalar(scalar: bool) -> None:
 class Mapping:
     """A whole file in memory, read-only, through the buffer protocol: `memoryview(mapping)`, `np.frombuffer`.
 
-    At a 2 MiB-aligned address, with huge pages asked for before the first touch; both are harmless where the
-    system refuses or lacks them. The file may be replaced (`os.replace`) or removed meanwhile; a file that is cut
-    short in place is a SIGBUS, as with every mapping. `length` bytes are mapped: the caller has checked that the
-    file has them. With `prefault`, all pages are read before this returns. Raises `FileFault`.
+    At a 2 MiB-aligned address, with huge pages asked for before the first touch; a refusal is harmless. The file
+    may be replaced (`os.replace`) or removed meanwhile; one that is cut short in place is a SIGBUS, as with every
+    mapping. `fileno` may be closed afterwards. With `prefault`, all pages are read before this returns. Raises
+    `MalformedInput` where the file has not `length` bytes, `FileFault` where the system refuses.
     """
 
     length: int
@@ -32,7 +32,7 @@ class Mapping:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def close(self) -> None:
-        """Unmap, now or when the last buffer taken of it is released."""
+        """Unmap, now or when the last buffer taken of it is released; no other can be taken from now on."""
 
 class Table:
     """The groups of a `.hset`, as lookups see them.
@@ -48,8 +48,8 @@ class Table:
     def __contains__(self, digest: object) -> bool:
         """Whether a digest is in its group: bytes, hex text of exactly 2 * width ASCII digits, or `Digest`.
 
-        False for a width, or the algorithm of a `Digest`, that the file has no group for. `BadDigest` for bytes or
-        text that are no digest at all, `TypeError` for other types, `ValueError` after `close`.
+        False for a width that the file has no group for. `BadDigest` for bytes or text that are no digest of any
+        algorithm, or not of the one that a `Digest` names; `TypeError` for other types, `ValueError` after `close`.
         """
 
     def find(self, digest: object) -> int:
@@ -104,7 +104,7 @@ class LinesBuilder:
 def limit_lines(buffer: Any, offset: int, length: int, count: int, seed: int) -> int:
     """Read `count` random 64-byte lines of a part of a buffer, prefetched 32 ahead: what memory allows at best.
 
-    Returns a sum, so that the reads are made. Not interruptible; without the GIL.
+    Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part is not in the buffer.
     """
 
 def limit_pairs(buffer: Any, first: tuple[int, int], second: tuple[int, int], count: int, seed: int) -> int:

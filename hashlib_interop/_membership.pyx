@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled core of membership; `_membership.pyi` says what each thing is. Not made for Python without the GIL:
-while one digest is looked up, the GIL keeps `close` away."""
+"""The compiled core of membership; `_membership.pyi` says what each thing is. Not made for Python without the
+GIL: while one digest is looked up, the GIL keeps `close` away."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -183,7 +183,8 @@ cdef class Table:
         item.home, item.total, item.rest_width = group.home_lines, lines, group.rest
         item.lines = self._inside(group.lines, lines * LINE_BYTES)
         item.skipped = group.width - group.rest
-        item.records = self._inside(group.rest_span, group.n * group.rest + 2 * PADDING) + PADDING - item.skipped
+        item.records = self._inside(group.rest_span, group.n * group.rest + 2 * PADDING)
+        item.records += PADDING - item.skipped
         lines_choose(item)
 
     cdef _take_sorted(self, group_t *item, group):
@@ -203,7 +204,7 @@ cdef class Table:
     # One digest ------------------------------------------------------------------------------------------
 
     def __contains__(self, digest):
-        # The way of bytes is written out: the fewer instructions, the earlier the processor sees the next digest.
+        # Bytes go the shortest way: the fewer instructions, the earlier the processor sees the next digest.
         cdef const group_t *group
         if PyBytes_CheckExact(digest) and PyBytes_GET_SIZE(digest) <= MOST_WIDTH:
             group = self.of_width[PyBytes_GET_SIZE(digest)]
@@ -284,7 +285,7 @@ cdef class Table:
 
         def part(start):
             cut = slice(start, start + size)
-            self._part(place, keys[cut], None if ranks is None else ranks[cut], None if there is None else there[cut])
+            self._part(place, keys[cut], *(None if out is None else out[cut] for out in (ranks, there)))
 
         with ThreadPoolExecutor(min(threads, len(starts))) as pool:
             list(pool.map(part, starts))
@@ -444,6 +445,8 @@ def limit_pairs(buffer, tuple first, tuple second, size_t count, uint64_t seed):
     cdef const uint8_t[::1] one = _lines_of(buffer, first)
     cdef const uint8_t[::1] other = _lines_of(buffer, second)
     cdef uint64_t total
+    cdef uint64_t lines[2]
+    lines[0], lines[1] = one.shape[0] // LINE_BYTES, other.shape[0] // LINE_BYTES
     with nogil:
-        total = c_limit_pairs(&one[0], one.shape[0] // LINE_BYTES, &other[0], other.shape[0] // LINE_BYTES, count, seed)
+        total = c_limit_pairs(&one[0], lines[0], &other[0], lines[1], count, seed)
     return total

@@ -18,8 +18,8 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PREFETCH(address) __builtin_prefetch((address), 0, 3)
 
-/* Whether something holds, as a constant behind a branch. Where the branch can be predicted, what follows goes on
- * before memory has answered; of a value that is computed, all that follows would have to wait for it. */
+/* Whether something holds, as a constant behind a branch. Where the branch can be predicted, what follows
+ * goes on before memory has answered; for a value that is computed, all that follows would have to wait. */
 ALWAYS_INLINE int foreseen(int condition) {
     if (!condition) return 0;
     __asm__ volatile(""); /* or the compiler computes it */
@@ -44,7 +44,7 @@ struct group {
     size_t width;
     /* layout 1 */
     const uint8_t *lines;    /* home lines, then those that overflow */
-    const uint8_t *records;  /* where a first digest would begin whose last bytes are the first record of REST */
+    const uint8_t *records;  /* where the first digest would begin, were all of it before its rest */
     uint64_t home, total;    /* NB, NB + NO */
     size_t rest_width, from; /* S; L - S, which is 1 to 7: the bytes that REST has not */
     /* layout 0 */

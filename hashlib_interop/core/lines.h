@@ -1,10 +1,10 @@
 /* Layout 1: lines of fingerprints, and the rest of each digest by rank. Lookups.
  *
- * One digest costs the latency of its line and, where a fingerprint is equal, of its rest. A batch hides both: it
- * goes in blocks, and while a block is sifted, the lines of the next one are on their way. Most digests that are
- * not there end at their line, without a branch. The others queue up; as soon as a block of them waits, their
- * rests are sent for, while the rests that the block before sent for are compared. Branches that cannot be
- * predicted cost more here than anywhere: while the processor goes back, it asks memory for nothing. */
+ * One digest costs the latency of its line and, where a fingerprint is equal, of its rest. A batch hides
+ * both: it goes in blocks, and while one is sifted, the lines of the next are on their way. Most digests that
+ * are not there end at their line, without a branch. The others queue up; as soon as a block of them waits,
+ * their rests are sent for, while the rests that the block before sent for are compared. Branches that cannot
+ * be predicted cost more here than anywhere: while the processor goes back, it asks memory for nothing. */
 #ifndef HASHLIB_INTEROP_LINES_H
 #define HASHLIB_INTEROP_LINES_H
 
@@ -47,7 +47,7 @@ ALWAYS_INLINE const uint8_t *line_record(const struct group *group, uint64_t ran
     return group->records + rank * group->rest_width;
 }
 
-/* Whether a digest and a record are the same; nothing before byte `from`, which is below 8, is read of either. */
+/* Whether a digest and a record are the same from byte `from` on, which is below 8; no other byte is read. */
 ALWAYS_INLINE int rest_equal(const uint8_t *digest, const uint8_t *record, size_t from, const size_t width) {
     uint64_t differing = load64(digest + from) ^ load64(record + from);
     for (size_t i = 8; i + 8 <= width; i += 8) differing |= load64(digest + i) ^ load64(record + i);
@@ -162,7 +162,7 @@ ALWAYS_INLINE void line_aim(const struct group *group, struct line_target *targe
     }
     if (UNLIKELY(target->rank >= group->n)) target->record = digest[8] ? zeros : ones;
     PREFETCH(target->record + group->from);
-    PREFETCH(target->record + width - 1); /* often the same line, which costs nothing; a branch here costs much */
+    PREFETCH(target->record + width - 1); /* often the same line, which costs nothing; a branch would */
 }
 
 /* Compare a rest with its digest, and write the answer. */

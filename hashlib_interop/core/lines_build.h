@@ -144,8 +144,8 @@ struct lines_listing {
 
 /* Write the digest of a home line, fingerprint and record.
  *
- * The least x of this place is ceil(place * 2^48 / NB), by two divisions of 64 bits; the digest's is the first
- * from there on whose lower bits are those of the rest. */
+ * The least x of this place is ceil(place * 2^48 / NB), by two divisions of 64 bits; the digest's is the
+ * first from there on whose lower bits are those of the rest. */
 static void line_rebuild(const struct group *group, uint64_t place, uint64_t rank, uint8_t *digest) {
     const size_t from = group->from;
     const uint8_t *rest = line_record(group, rank) + from;

@@ -1,4 +1,4 @@
-/* Lookups in lines, included by lines.h once for each instruction set: LINES_NAME names, LINES_TARGET permits. */
+/* Lookups in lines, included by lines.h for each instruction set: LINES_NAME names, LINES_TARGET permits. */
 
 /* The rank of a digest, or -1. */
 LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *group, const uint8_t *digest,
@@ -34,9 +34,9 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_sift)(struct lines_flow *flow, c
 }
 
 /* Sift the `now` digests of a block, and seek the `next` ones behind it. */
-LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow, int half,
-                                                       const uint8_t *digests, size_t now, size_t next,
-                                                       const size_t width) {
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow,
+                                                       int half, const uint8_t *digests, size_t now,
+                                                       size_t next, const size_t width) {
     const struct line_sight *sights = flow->sights[half];
     struct line_sight *coming = flow->sights[half ^ 1];
     size_t i = 0;
@@ -68,16 +68,16 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
     lines_turn(&known, &flow, 0, digests, ranks, there, width);
 }
 
-#define LINES_OF_WIDTH(width)                                                                                  \
-    LINES_TARGET static int64_t LINES_NAME(lines_find_##width)(const struct group *group,                      \
-                                                               const uint8_t *digest) {                        \
-        return LINES_NAME(lines_find)(group, digest, width);                                                   \
-    }                                                                                                          \
-    LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                        \
-                                                             const uint8_t *digests, size_t count,             \
-                                                             int64_t *ranks, uint8_t *there) {                 \
-        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width);                         \
-        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width);                               \
+#define LINES_OF_WIDTH(width)                                                                                \
+    LINES_TARGET static int64_t LINES_NAME(lines_find_##width)(const struct group *group,                    \
+                                                               const uint8_t *digest) {                      \
+        return LINES_NAME(lines_find)(group, digest, width);                                                 \
+    }                                                                                                        \
+    LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                      \
+                                                             const uint8_t *digests, size_t count,           \
+                                                             int64_t *ranks, uint8_t *there) {               \
+        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width);                       \
+        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width);                             \
     }
 
 LINES_OF_WIDTH(16)
@@ -90,10 +90,10 @@ LINES_OF_WIDTH(64)
 
 /* Choose the lookups for the width of a group. */
 static void LINES_NAME(lines_choose)(struct group *group) {
-#define LINES_CHOICE(width)                                                                                    \
-    case width:                                                                                                \
-        group->find = LINES_NAME(lines_find_##width);                                                          \
-        group->batch = LINES_NAME(lines_batch_##width);                                                        \
+#define LINES_CHOICE(width)                                                                                  \
+    case width:                                                                                              \
+        group->find = LINES_NAME(lines_find_##width);                                                        \
+        group->batch = LINES_NAME(lines_batch_##width);                                                      \
         break;
     switch (group->width) {
         LINES_CHOICE(16)

@@ -1,4 +1,4 @@
-/* Layout 0: digests in order, and the ranks at which their first bits change. For lists that are not uniform. */
+/* Layout 0: digests in order, and the ranks where their first bits change. For lists that are not uniform. */
 #ifndef HASHLIB_INTEROP_SORTED_H
 #define HASHLIB_INTEROP_SORTED_H
 
@@ -38,9 +38,9 @@ ALWAYS_INLINE int digest_order(const uint8_t *a, const uint8_t *b, const size_t 
     return width % 8 ? memcmp(a + width - 4, b + width - 4, 4) : 0;
 }
 
-/* Halve what is left of a search; ends with low at the first digest that is not less, high equal to it. */
-ALWAYS_INLINE void sorted_halve(const struct group *group, struct sorted_search *search, const uint8_t *digest,
-                                const size_t width) {
+/* Halve what is left of a search; it ends at the first digest that is not less, low and high being equal. */
+ALWAYS_INLINE void sorted_halve(const struct group *group, struct sorted_search *search,
+                                const uint8_t *digest, const size_t width) {
     const uint64_t middle = search->low + (search->high - search->low) / 2;
     if (digest_order(sorted_key(group, middle, width), digest, width) < 0) search->low = middle + 1;
     else search->high = middle;
@@ -61,8 +61,8 @@ ALWAYS_INLINE int64_t sorted_find(const struct group *group, const uint8_t *dige
 }
 
 /* Search for some digests in step, so that memory brings the probes of all at the same time. */
-ALWAYS_INLINE void sorted_step(const struct group *group, const uint8_t *digests, size_t count, int64_t *ranks,
-                               const size_t width) {
+ALWAYS_INLINE void sorted_step(const struct group *group, const uint8_t *digests, size_t count,
+                               int64_t *ranks, const size_t width) {
     struct sorted_search searches[SORTED_TOGETHER];
     for (size_t i = 0; i < count; i++) PREFETCH(sorted_bounds(group, digests + i * width));
     for (size_t i = 0; i < count; i++) searches[i] = sorted_start(group, digests + i * width);
@@ -82,8 +82,8 @@ ALWAYS_INLINE void sorted_step(const struct group *group, const uint8_t *digests
 }
 
 /* As group_batch. */
-ALWAYS_INLINE void sorted_batch(const struct group *group, const uint8_t *digests, size_t count, int64_t *ranks,
-                                uint8_t *there, const size_t width) {
+ALWAYS_INLINE void sorted_batch(const struct group *group, const uint8_t *digests, size_t count,
+                                int64_t *ranks, uint8_t *there, const size_t width) {
     for (size_t begin = 0; begin < count; begin += SORTED_TOGETHER) {
         const size_t now = count - begin < SORTED_TOGETHER ? count - begin : SORTED_TOGETHER;
         int64_t found[SORTED_TOGETHER];
@@ -94,13 +94,13 @@ ALWAYS_INLINE void sorted_batch(const struct group *group, const uint8_t *digest
     }
 }
 
-#define SORTED_OF_WIDTH(width)                                                                                 \
-    static int64_t sorted_find_##width(const struct group *group, const uint8_t *digest) {                     \
-        return sorted_find(group, digest, width);                                                              \
-    }                                                                                                          \
-    static void sorted_batch_##width(const struct group *group, const uint8_t *digests, size_t count,          \
-                                     int64_t *ranks, uint8_t *there) {                                         \
-        sorted_batch(group, digests, count, ranks, there, width);                                              \
+#define SORTED_OF_WIDTH(width)                                                                               \
+    static int64_t sorted_find_##width(const struct group *group, const uint8_t *digest) {                   \
+        return sorted_find(group, digest, width);                                                            \
+    }                                                                                                        \
+    static void sorted_batch_##width(const struct group *group, const uint8_t *digests, size_t count,        \
+                                     int64_t *ranks, uint8_t *there) {                                       \
+        sorted_batch(group, digests, count, ranks, there, width);                                            \
     }
 
 SORTED_OF_WIDTH(16)
@@ -113,10 +113,10 @@ SORTED_OF_WIDTH(64)
 
 /* Choose the lookups for the width of a group. */
 static void sorted_choose(struct group *group) {
-#define SORTED_CHOICE(width)                                                                                   \
-    case width:                                                                                                \
-        group->find = sorted_find_##width;                                                                     \
-        group->batch = sorted_batch_##width;                                                                   \
+#define SORTED_CHOICE(width)                                                                                 \
+    case width:                                                                                              \
+        group->find = sorted_find_##width;                                                                   \
+        group->batch = sorted_batch_##width;                                                                 \
         break;
     switch (group->width) {
         SORTED_CHOICE(16)
