@@ -19,6 +19,7 @@ enum {
     LINE_NEXT = 60,  /* where that stands */
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
+    RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
 };
 
 static const uint64_t LINE_RANKS = (UINT64_C(1) << 40) - 1;
@@ -104,31 +105,14 @@ struct line_sight {
     uint64_t low;
 };
 
-ALWAYS_INLINE unsigned sight_fingerprint(const struct line_sight *sight) {
-    return load16((const uint8_t *)&sight->low + 6); /* a load that a vector can be filled from */
-}
-
-/* A digest that its line did not settle. */
-struct line_candidate {
-    const uint8_t *digest, *line;
-    uint64_t head;
-    uint32_t slots, fingerprint;
-};
-
-/* A digest whose rest is on its way; where that is known already, `record` is equal, or surely is not. */
-struct line_target {
-    const uint8_t *digest, *record;
-    uint64_t rank;
-};
-
-/* What a batch has under way. */
+/* What a batch has under way. Candidates are digests that their line did not settle; they are numbered, and kept
+ * in rings: first they wait, then they have a record, which is the digest's own where the answer is known. */
 struct lines_flow {
     struct line_sight sights[2][BLOCK]; /* of this block and the next one */
-    struct line_candidate queue[2 * BLOCK];
-    size_t taken, queued; /* candidates so far; less than 2 blocks wait */
-    struct line_target targets[2][BLOCK];
-    size_t aimed; /* how many targets wait to be settled */
-    int side;     /* of which half of `targets` */
+    const uint8_t *digests[RING], *lines[RING], *records[RING];
+    uint64_t ranks[RING];
+    uint32_t slots[RING];
+    size_t settled, aimed, queued; /* how many candidates are, and were, so far */
 };
 
 /* Find the line of a digest, and send for it. */
@@ -139,60 +123,64 @@ ALWAYS_INLINE void line_seek(const struct group *group, struct line_sight *sight
     PREFETCH(sight->line);
 }
 
-/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal. */
-ALWAYS_INLINE void line_aim(const struct group *group, struct line_target *target,
-                            const struct line_candidate *candidate, const size_t width) {
+/* The record of a rank; where that is none, one that is not equal to the digest. */
+ALWAYS_INLINE const uint8_t *line_record_of(const struct group *group, uint64_t rank, const uint8_t *digest) {
     static const uint8_t zeros[64], ones[64] = {[8] = 1};
-    const uint8_t *digest = candidate->digest, *line = candidate->line;
-    const uint64_t head = candidate->head;
-    uint32_t slots = candidate->slots;
-    int simple = !(slots & (slots - 1));
-    if (UNLIKELY((head >> 40 & 0xFF) > LINE_SLOTS)) { /* its slots were taken without looking at this */
-        slots &= line_counted(head);
-        simple = slots && !(slots & (slots - 1)) && !line_goes_on(line, head, candidate->fingerprint);
-    }
-    target->digest = digest;
-    if (LIKELY(simple)) {
-        target->rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
-        target->record = line_record(group, target->rank);
-    } else {
-        const uint64_t at = (uint64_t)(line - group->lines) / LINE_BYTES;
-        target->rank = (uint64_t)lines_walk(group, digest, at << 16 | candidate->fingerprint);
-        target->record = digest;
-    }
-    if (UNLIKELY(target->rank >= group->n)) target->record = digest[8] ? zeros : ones;
-    PREFETCH(target->record + group->from);
-    PREFETCH(target->record + width - 1); /* often the same line, which costs nothing; a branch would */
+    if (LIKELY(rank < group->n)) return line_record(group, rank);
+    return digest[8] ? zeros : ones;
 }
 
-/* Compare a rest with its digest, and write the answer. */
-ALWAYS_INLINE void line_settle(const struct line_target *target, const uint8_t *digests, size_t from,
-                               int64_t *ranks, uint8_t *there, const size_t width) {
-    const int equal = rest_equal(target->digest, target->record, from, width);
-    const size_t i = (size_t)(target->digest - digests) / width;
-    if (ranks) ranks[i] = (int64_t)(target->rank | (uint64_t)(equal - 1));
+/* As line_aim, for a candidate whose line has overflow, damage, or equal fingerprints. */
+NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, struct lines_flow *flow, size_t at) {
+    const uint8_t *digest = flow->digests[at], *line = flow->lines[at];
+    const uint64_t head = load64(line), place = line_place(load_big(digest), group->home);
+    const uint32_t slots = flow->slots[at] & line_counted(head);
+    if (slots && !(slots & (slots - 1)) && !line_goes_on(line, head, place & 0xFFFF)) {
+        flow->ranks[at] = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        return line_record_of(group, flow->ranks[at], digest);
+    }
+    flow->ranks[at] = (uint64_t)lines_walk(group, digest, place);
+    return flow->ranks[at] < group->n ? digest : line_record_of(group, flow->ranks[at], digest);
+}
+
+/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal. */
+ALWAYS_INLINE void line_aim(const struct group *group, struct lines_flow *flow, size_t at, const size_t width) {
+    const uint32_t slots = flow->slots[at];
+    const uint8_t *record;
+    if (LIKELY(!(slots & (slots - 1)))) {
+        flow->ranks[at] = (load64(flow->lines[at]) & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        record = line_record_of(group, flow->ranks[at], flow->digests[at]);
+    } else record = line_aim_rare(group, flow, at);
+    flow->records[at] = record;
+    PREFETCH(record + group->from);
+    PREFETCH(record + width - 1); /* often the same line, which costs nothing; a branch would */
+}
+
+/* Compare the record of a candidate with its digest, and write the answer. */
+ALWAYS_INLINE void line_settle(const struct group *group, const struct lines_flow *flow, size_t at,
+                               const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
+    const uint8_t *digest = flow->digests[at];
+    const int equal = rest_equal(digest, flow->records[at], group->from, width);
+    const size_t i = (size_t)(digest - digests) / width;
+    if (ranks) ranks[i] = (int64_t)(flow->ranks[at] | (uint64_t)(equal - 1));
     else there[i] = (uint8_t)equal;
 }
 
-/* Settle the targets, and aim at the next `count` candidates: all that wait up to the end of a half. */
+/* Settle the candidates that were aimed at, and aim at the next `count`. Blocks do not wrap in their rings. */
 ALWAYS_INLINE void lines_turn(const struct group *group, struct lines_flow *flow, size_t count,
                               const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
-    const size_t from = group->from, settled = flow->aimed;
-    const struct line_candidate *queue = flow->queue + flow->taken % (2 * BLOCK);
-    const struct line_target *old = flow->targets[flow->side];
-    struct line_target *fresh = flow->targets[flow->side ^ 1];
-    if (LIKELY(settled == BLOCK && count == BLOCK))
+    const size_t ready = flow->aimed - flow->settled, old = flow->settled % RING, fresh = flow->aimed % RING;
+    if (LIKELY(ready == BLOCK && count == BLOCK))
         for (size_t i = 0; i < BLOCK; i++) {
-            line_settle(old + i, digests, from, ranks, there, width);
-            line_aim(group, fresh + i, queue + i, width);
+            line_settle(group, flow, old + i, digests, ranks, there, width);
+            line_aim(group, flow, fresh + i, width);
         }
     else {
-        for (size_t i = 0; i < settled; i++) line_settle(old + i, digests, from, ranks, there, width);
-        for (size_t i = 0; i < count; i++) line_aim(group, fresh + i, queue + i, width);
+        for (size_t i = 0; i < ready; i++) line_settle(group, flow, old + i, digests, ranks, there, width);
+        for (size_t i = 0; i < count; i++) line_aim(group, flow, fresh + i, width);
     }
-    flow->taken += count;
-    flow->aimed = count;
-    flow->side ^= 1;
+    flow->settled += ready;
+    flow->aimed += count;
 }
 
 /* Say of a block that nothing is there, until a candidate is settled. */
@@ -210,9 +198,11 @@ ALWAYS_INLINE void lines_absent(size_t count, int64_t *ranks, uint8_t *there) {
 #ifdef HAVE_AVX2
 #define LINES_NAME(name) name##_avx2
 #define LINES_TARGET TARGET_AVX2
+#define LINES_BZHI _bzhi_u32
 #include "lines_find.h"
 #undef LINES_NAME
 #undef LINES_TARGET
+#undef LINES_BZHI
 #endif
 
 /* Choose the lookups for the width of a group and this processor. */

@@ -1,14 +1,23 @@
 /* Lookups in lines, included by lines.h for each instruction set: LINES_NAME names, LINES_TARGET permits. */
 
+/* The slots of a line that hold a fingerprint and count. With overflow, or damage, there may be others too. */
+LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_slots)(const uint8_t *line, unsigned fingerprint,
+                                                           unsigned field) {
+#ifdef LINES_BZHI
+    return LINES_BZHI(LINES_NAME(line_match)(line, fingerprint), field);
+#else
+    return LINES_NAME(line_match)(line, fingerprint) & ((UINT32_C(1) << (field & 31)) - 1);
+#endif
+}
+
 /* The rank of a digest, or -1. */
 LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *group, const uint8_t *digest,
                                                           const size_t width) {
     const unsigned __int128 t = (unsigned __int128)load_big(digest) * group->home;
-    const unsigned fingerprint = (unsigned)((uint64_t)t >> 48);
     const uint8_t *line = group->lines + (uint64_t)(t >> 64) * LINE_BYTES;
     const uint64_t head = load64(line);
     const unsigned field = head >> 40 & 0xFF;
-    const uint32_t slots = LINES_NAME(line_match)(line, fingerprint) & ((UINT32_C(1) << (field & 31)) - 1);
+    const uint32_t slots = LINES_NAME(line_slots)(line, (unsigned)((uint64_t)t >> 48), field);
     if (UNLIKELY(field > LINE_SLOTS || (slots & (slots - 1))))
         return lines_walk(group, digest, (uint64_t)(t >> 48));
     if (!slots) return -1;
@@ -17,20 +26,17 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
     return foreseen(rest_equal(digest, line_record(group, rank), group->from, width)) ? (int64_t)rank : -1;
 }
 
-/* Look at the line of a digest; queue the digest, unless that settles it. */
-LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
-                                                      const uint8_t *digest) {
+/* Look at the line of a digest; queue the digest, unless that settles it. Return how many are queued then. */
+LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
+                                                        const uint8_t *digest, size_t queued) {
     const uint8_t *line = sight->line;
-    const unsigned field = line[LINE_FIELD], fingerprint = sight_fingerprint(sight);
-    const uint32_t counted = (UINT32_C(1) << (field & 31)) - 1; /* where it is more, line_aim counts */
-    const uint32_t slots = LINES_NAME(line_match)(line, fingerprint) & counted;
-    struct line_candidate *candidate = flow->queue + flow->queued % (2 * BLOCK);
-    candidate->digest = digest;
-    candidate->line = line;
-    candidate->head = load64(line);
-    candidate->slots = slots;
-    candidate->fingerprint = fingerprint;
-    flow->queued += (slots | field >> 7) != 0;
+    const unsigned field = line[LINE_FIELD], fingerprint = load16((const uint8_t *)&sight->low + 6);
+    const uint32_t rare = field > LINE_SLOTS ? UINT32_C(3) << 30 : 0; /* looks like two slots */
+    const uint32_t slots = LINES_NAME(line_slots)(line, fingerprint, field) | rare;
+    flow->slots[queued % RING] = slots;
+    flow->digests[queued % RING] = digest;
+    flow->lines[queued % RING] = line;
+    return queued + (slots != 0);
 }
 
 /* Sift the `now` digests of a block, and seek the `next` ones behind it. */
@@ -39,12 +45,13 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group
                                                        size_t next, const size_t width) {
     const struct line_sight *sights = flow->sights[half];
     struct line_sight *coming = flow->sights[half ^ 1];
-    size_t i = 0;
+    size_t i = 0, queued = flow->queued;
     for (; i < next; i++) {
         line_seek(group, coming + i, digests + (BLOCK + i) * width);
-        LINES_NAME(line_sift)(flow, sights + i, digests + i * width);
+        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
     }
-    for (; i < now; i++) LINES_NAME(line_sift)(flow, sights + i, digests + i * width);
+    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
+    flow->queued = queued;
 }
 
 /* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. */
@@ -53,8 +60,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
                                                         const size_t width) {
     const struct group known = *group; /* what is written cannot change it, which the compiler should see */
     struct lines_flow flow;
-    flow.taken = flow.queued = flow.aimed = 0;
-    flow.side = 0;
+    flow.settled = flow.aimed = flow.queued = 0;
     size_t now = count < BLOCK ? count : BLOCK;
     for (size_t i = 0; i < now; i++) line_seek(&known, flow.sights[0] + i, digests + i * width);
     for (size_t begin = 0, next; begin < count; begin += BLOCK, now = next) {
@@ -62,9 +68,9 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
         next = left < BLOCK ? left : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
         LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width);
-        if (flow.queued - flow.taken >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
+        if (flow.queued - flow.aimed >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
     }
-    lines_turn(&known, &flow, flow.queued - flow.taken, digests, ranks, there, width);
+    lines_turn(&known, &flow, flow.queued - flow.aimed, digests, ranks, there, width);
     lines_turn(&known, &flow, 0, digests, ranks, there, width);
 }
 
