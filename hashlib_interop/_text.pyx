@@ -14,6 +14,7 @@ cdef extern from "core/text.h" nogil:
     int text_offsets(size_t size, const int32_t *starts, const int32_t *stops, ptrdiff_t step, size_t count, int32_t *offsets)
     void text_gather(const uint8_t *data, size_t size, const int32_t *starts, ptrdiff_t step, size_t count, const int32_t *offsets, uint8_t *out)
     void text_hex(const uint8_t *data, const int32_t *offsets, size_t count, size_t width, uint8_t *out, uint8_t *state)
+    void text_encode_hex(const uint8_t *data, size_t size, const uint8_t *digits, uint8_t *out)
     void text_base64(const uint8_t *data, const int32_t *offsets, size_t count, size_t width, const uint8_t *sextets, uint8_t *out, uint8_t *state)
 
 
@@ -78,6 +79,19 @@ def decode_hex(const uint8_t[::1] data, const int32_t[::1] offsets, size_t width
     with nogil:
         text_hex(&data[0], &offsets[0], count, width, &out[0, 0], &state[0])
     return values, states
+
+
+def encode_hex(const uint8_t[::1] values, bytes digits):
+    cdef size_t size = values.shape[0]
+    cdef const uint8_t[::1] table = digits
+    chars = np.empty(2 * size, np.uint8)
+    if table.shape[0] != 16:
+        raise ValueError("not 16 digits")
+    cdef uint8_t[::1] out = chars
+    if size:
+        with nogil:
+            text_encode_hex(&values[0], size, &table[0], &out[0])
+    return chars
 
 
 def decode_base64(const uint8_t[::1] data, const int32_t[::1] offsets, size_t width, bytes sextets):

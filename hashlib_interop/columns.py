@@ -6,7 +6,6 @@ an exception: the caller rejects these rows with their position.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,12 +82,21 @@ def gathered(data: Bytes, starts: Places, stops: Places) -> pa.StringArray:
 def encode_hex(values: pa.FixedSizeBinaryArray, upper: bool = False) -> pa.StringArray:
     """Return a digest column as hex text, null where null."""
     width = values.type.byte_width
-    start = values.offset * width
-    chars = binascii.hexlify(memoryview(values.buffers()[1])[start : start + len(values) * width])
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * (2 * width)
-    texts = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(chars))
-    texts = pc.utf8_upper(texts) if upper else texts
+    data = np.frombuffer(values.buffers()[1], np.uint8)[values.offset * width :][: len(values) * width]
+    texts = _texts_of(kernels.encode_hex(data, upper), 2 * width, len(values))
     return texts if not values.null_count else pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string()))
+
+
+def repeated(text: str, count: int) -> pa.StringArray:
+    """Return a column of one text again and again."""
+    data = text.encode()
+    return _texts_of(np.frombuffer(data * count, np.uint8), len(data), count)
+
+
+def _texts_of(chars: Bytes, length: int, count: int) -> pa.StringArray:
+    """Return texts that all have one length in bytes as a column."""
+    offsets = np.arange(count + 1, dtype=np.int32) * length
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(chars))
 
 
 def list_of(items: pa.Array, lengths: npt.NDArray[Any]) -> pa.ListArray:

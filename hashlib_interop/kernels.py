@@ -32,6 +32,8 @@ _NIBBLE = np.full(256, _NOT_HEX, np.uint8)
 _NIBBLE[list(b"0123456789abcdef")] = range(16)
 _NIBBLE[list(b"ABCDEF")] = range(10, 16)
 
+_LOWER, _UPPER = b"0123456789abcdef", b"0123456789ABCDEF"
+
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = 0xFF
 _SEXTETS = bytes(_BASE64_ALPHABET.index(c) if c in _BASE64_ALPHABET else _NOT_BASE64 for c in range(256))
@@ -97,6 +99,14 @@ def decode_hex(data: Bytes, offsets: Places, width: int) -> tuple[Bytes, Mask, M
         return _by_state(*compiled.decode_hex(data, offsets, width))
     chars, fits, lengths = _of_length(data, offsets, 2 * width)
     return _finished(*_unhexlified(chars, width), fits, lengths)
+
+
+def encode_hex(values: Bytes, upper: bool = False) -> Bytes:
+    """Return bytes as ASCII hex digits, two for each."""
+    if compiled:
+        return compiled.encode_hex(values, _UPPER if upper else _LOWER)
+    chars = binascii.hexlify(values.data)
+    return np.frombuffer(chars.upper() if upper else chars, np.uint8)
 
 
 def decode_base64(data: Bytes, offsets: Places, width: int) -> tuple[Bytes, Mask, Mask]:

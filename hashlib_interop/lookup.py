@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from hashlib_interop.columns import encode_hex, fixed_binary
+from hashlib_interop.columns import encode_hex, fixed_binary, repeated
 from hashlib_interop.compression import compression_of
 from hashlib_interop.digest_keys import Keys
 from hashlib_interop.digest_sources import kind_of
@@ -230,7 +230,7 @@ class Lookup:
         keys, found = block.digests[number][0], ranks[rows]
         values = [
             pa.array(block.lines[rows]),
-            pa.repeat(ALGORITHM_OF[keys.shape[1]], len(rows)),
+            repeated(ALGORITHM_OF[keys.shape[1]], len(rows)),
             encode_hex(fixed_binary(taken(keys, rows))),
             pa.array(found >= 0),
             *self.opened.said(found, keys.shape[1]),

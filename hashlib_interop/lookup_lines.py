@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from hashlib_interop import kernels, sorting
 from hashlib_interop.algorithms import ALGORITHMS, algorithm_named
-from hashlib_interop.columns import lengths_of, mask_of
+from hashlib_interop.columns import lengths_of, mask_of, repeated
 from hashlib_interop.delimited import Dialect, Rows, read_rows
 from hashlib_interop.digest_keys import Keys
 from hashlib_interop.errors import BadDigest, BadOption, shown
@@ -103,7 +103,7 @@ class Text:
         if self.regular:
             lines = np.arange(self.line, self.line + found.lines)
             self.line += found.lines
-            yield Block(lines, [(found.digests, None)], lambda rows: pa.repeat("", len(rows)))
+            yield Block(lines, [(found.digests, None)], lambda rows: repeated("", len(rows)))
         else:
             yield from self._of_other_lines(data)
 

@@ -55,6 +55,14 @@ def test_places(text: bytes, wanted: set[int]) -> None:
         assert found.tolist() == expected and found.dtype == np.int32
 
 
+@given(st.binary(max_size=200), st.booleans())
+def test_encode_hex(data: bytes, upper: bool) -> None:
+    """Two digits a byte, over the edges of vectors."""
+    expected = data.hex().upper() if upper else data.hex()
+    for found in ways(lambda: kernels.encode_hex(np.frombuffer(data, np.uint8), upper)):
+        assert found.tobytes().decode() == expected
+
+
 @given(
     st.binary(min_size=1, max_size=200),
     st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=20),

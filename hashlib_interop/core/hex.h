@@ -1,4 +1,4 @@
-/* Strict hex: exactly the ASCII digits 0-9, a-f, A-F; nothing is skipped. */
+/* Strict hex: exactly the ASCII digits 0-9, a-f, A-F; nothing is skipped. Both ways. */
 #ifndef HASHLIB_INTEROP_HEX_H
 #define HASHLIB_INTEROP_HEX_H
 
@@ -67,6 +67,31 @@ TARGET_AVX2 static inline int hex_decode_avx2(const uint8_t *in, size_t chars, u
     if (i < chars)
         _mm_storeu_si128((__m128i *)(out + (chars - 32) / 2), hex_decode_32(in + chars - 32, &wrong));
     return _mm256_testz_si256(wrong, wrong);
+}
+#endif
+
+/* Encode `size` bytes by 16 digits. */
+static inline void hex_encode_scalar(const uint8_t *in, size_t size, const uint8_t *digits, uint8_t *out) {
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = digits[in[i] >> 4];
+        out[2 * i + 1] = digits[in[i] & 15];
+    }
+}
+
+#ifdef HAVE_AVX2
+/* As hex_encode_scalar, 16 bytes at a time. */
+TARGET_AVX2 static inline void hex_encode_avx2(const uint8_t *in, size_t size, const uint8_t *digits,
+                                               uint8_t *out) {
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)digits));
+    const __m256i nibble = _mm256_set1_epi16(0x0F0F);
+    size_t i = 0;
+    for (; i + 16 <= size; i += 16) { /* each byte to the low half of a word: its low digit comes second */
+        const __m256i words = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(in + i)));
+        const __m256i halves = _mm256_or_si256(_mm256_slli_epi16(words, 8), _mm256_srli_epi16(words, 4));
+        const __m256i text = _mm256_shuffle_epi8(table, _mm256_and_si256(halves, nibble));
+        _mm256_storeu_si256((__m256i *)(out + 2 * i), text);
+    }
+    hex_encode_scalar(in + i, size - i, digits, out + 2 * i);
 }
 #endif
 

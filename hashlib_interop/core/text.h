@@ -109,6 +109,17 @@ static void text_hex(const uint8_t *data, const int32_t *offsets, size_t count, 
     (void)wide;
 }
 
+/* Encode `size` bytes as hex by 16 digits. */
+static void text_encode_hex(const uint8_t *data, size_t size, const uint8_t *digits, uint8_t *out) {
+#ifdef HAVE_AVX2
+    if (simd_avx2()) {
+        hex_encode_avx2(data, size, digits, out);
+        return;
+    }
+#endif
+    hex_encode_scalar(data, size, digits, out);
+}
+
 /* Decode texts of canonical base64 of `width` bytes, by a table of 256 sextets (more than 63: no digit). */
 static void text_base64(const uint8_t *data, const int32_t *offsets, size_t count, size_t width,
                         const uint8_t *sextets, uint8_t *out, uint8_t *state) {
