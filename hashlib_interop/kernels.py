@@ -104,7 +104,8 @@ def decode_hex(data: Bytes, offsets: Places, width: int) -> tuple[Bytes, Mask, M
 def encode_hex(values: Bytes, upper: bool = False) -> Bytes:
     """Return bytes as ASCII hex digits, two for each."""
     if compiled:
-        return compiled.encode_hex(values, _UPPER if upper else _LOWER)
+        found: Bytes = compiled.encode_hex(values, _UPPER if upper else _LOWER)
+        return found
     chars = binascii.hexlify(values.data)
     return np.frombuffer(chars.upper() if upper else chars, np.uint8)
 

@@ -54,7 +54,7 @@ class Entry:
 
 CONTENDERS = {
     OURS: Entry(
-        "ours:Ours", "ours", 60, queries=10_000_000, also=(*ONES, OPEN, FIRST, FILE, LINE, PAIR), threads=(1, 2)
+        "ours:Ours", "ours", 60, queries=2_000_000, also=(*ONES, OPEN, FIRST, FILE, LINE, PAIR), threads=(1, 2)
     ),
     "hashlib_interop without compiler": Entry(
         "ours:OursWithoutCompiler", "ours", 0, queries=2_000_000, note="numpy reads the same file"
