@@ -33,7 +33,7 @@ def main() -> None:
     """Measure, print one JSON object, keep it if it has a name; say on standard error how long it took."""
     given, results, began = arguments(), Results(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        run = plan.Plan(Path(folder), given.rounds, given.scale, tuple(given.only))
+        run = plan.Plan(Path(folder), given.rounds, scale=given.scale, only=tuple(given.only))
         (plan.quick if given.quick else plan.full)(run, results)
         made = report.reported(run, results)
     if given.name:
