@@ -17,12 +17,15 @@ from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import keep_items, mask_of, strongest_refs
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Carry, Format, Writing
+from hashlib_interop.handling import codes_of, restrictions
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, canonical_json
+from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Handling, canonical_json
 from hashlib_interop.report import Loss
 
 NOT_CARRIED = "not carried"
 CHANGED = "carried in part"
+ALL = "all"
+"""Of `Writing.drop_handling`: any restriction may be lost."""
 _RECORD_FIELDS = {"source", "ref", "seq", "state", "recorded_at", "evidence"}
 
 
@@ -109,6 +112,7 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
         reasons.append((f"the format needs {name}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
     if format.refuses:
         reasons += format.refuses(batch, writing)
+    reasons += _restricted(batch, format, writing)
     if format.needs_digest:
         held = np.zeros(batch.num_rows, bool)
         for name in ALGORITHMS:
@@ -116,6 +120,27 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
                 held |= mask_of(batch.column(name).is_valid())
         reasons.append(("no digest that the format carries", ~held & ~retracted & ~speaks_of))
     return reasons
+
+
+def _restricted(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tuple[str, Mask]]:
+    """Return the rows with a restriction that the format cannot say, by what it is, unless it may be dropped."""
+    labels = batch.column("handling")
+    if labels.null_count == len(labels) or ALL in writing.drop_handling:
+        return []
+    carry = format.carries.get("handling")
+    kept = carry(batch, writing) if carry else pa.nulls(len(labels), labels.type)
+    found: dict[str, Mask] = {}
+    for row, (before, after) in enumerate(zip(labels.to_pylist(), kept.to_pylist(), strict=True)):
+        if before is None or before == after:
+            continue
+        lost = sorted({*restrictions(_label(before))} - {*codes_of(_label(after))} - writing.drop_handling)
+        if lost:
+            found.setdefault(", ".join(lost), np.zeros(len(labels), bool))[row] = True
+    return [(f"restricted by {shown(codes)}, which {format.name} cannot say", rows) for codes, rows in found.items()]
+
+
+def _label(value: dict[str, Any] | None) -> Handling | None:
+    return None if value is None else Handling.model_validate(value)
 
 
 def _count(before: pa.RecordBatch, after: pa.RecordBatch, format: Format, losses: Losses) -> None:

@@ -112,12 +112,15 @@ class Reading:
 class Writing:
     """One file being written: options, the imports behind the entries, and the facts for a header.
 
-    `memory` is where `refuses` keeps what it has to know of the batches before.
+    `drop_handling` are the restrictions (`handling.codes_of`; `all`) that may be lost: a row with another one that
+    the format has no place for is not written. `memory` is where `refuses` keeps what it has to know of the batches
+    before.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
+    drop_handling: frozenset[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
 
 

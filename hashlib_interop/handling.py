@@ -1,13 +1,17 @@
-"""Handling labels as a semilattice: the label of a row that rests on several statements is their join.
+"""Handling labels: read from the codes of many systems, written as codes, and a semilattice.
 
-Rules: schemes.md, "Handling codes". TLP and PAP are chains, codes and caveats unite, audiences intersect.
-An unknown label stands above all known ones, and no label at all (None) above everything: it permits nobody.
+The label of a row that rests on several statements is their join: TLP and PAP are chains, codes and caveats
+unite, audiences intersect. An unknown label stands above all known ones, and no label at all (None) above
+everything: it permits nobody. `label_of` and `codes_of` are the one spelling of labels as text; docs/handling.md
+lists it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import Any
 
 from hashlib_interop.model import Handling
 
@@ -16,6 +20,23 @@ PAP = ("CLEAR", "GREEN", "AMBER", "RED")
 UNKNOWN = "UNKNOWN"
 _NOTHING = (None, Handling())
 _TLP_1 = {"WHITE": "CLEAR"}
+_OPEN = ("TLP:CLEAR", "TLP:WHITE", "PAP:CLEAR", "PAP:WHITE", "EUROPOL:H0")
+"""Codes that restrict nothing: H0 names the purpose that all of this has."""
+
+STIX_TLP = {
+    "613f2e26-407d-48c7-9eca-b8e91df99dc9": "WHITE",
+    "34098fce-860f-48ae-8e50-ebd3cc5e41da": "GREEN",
+    "f88d31f6-486f-44da-b317-01333bde0b82": "AMBER",
+    "5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "RED",
+    "94868c89-83c2-464b-929b-a1a8aa3c8487": "CLEAR",
+    "bab4a63c-aed9-4cf5-a766-dfca5abac2bb": "GREEN",
+    "55d920b0-5e8b-4f79-9ee9-91f868d9b421": "AMBER",
+    "939a9414-2ddd-4d32-a0cd-375ea402b003": "AMBER+STRICT",
+    "e828b379-4e03-4974-9ac4-e53a884c97c1": "RED",
+}
+"""Marking definitions of STIX 2.1: TLP 1 (section 7.2.1.4), then TLP 2.0 (extension 60a3c5c5-0d10-413e-aab3-9e08dde9e88d)."""
+
+_MISP = ("organisation", "community", "connected-communities", "all-communities")
 
 
 def _rank(chain: tuple[str, ...], label: str | None) -> tuple[int, str]:
@@ -78,3 +99,105 @@ def permits(label: Handling | None, audience: str) -> bool:
     if label.audience is not None:
         return audience in label.audience
     return _rank(TLP, label.tlp)[0] < TLP.index("RED") and _rank(PAP, label.pap)[0] < len(PAP)
+
+
+# As text -------------------------------------------------------------------------------------------------
+
+
+def label_of(codes: Iterable[str]) -> Handling | None:
+    """Return the label that some codes state together; None for none.
+
+    Readers that one system names are a list; lists of several systems intersect. A code of no known system is kept
+    as a caveat, and the label is then `UNKNOWN`, which permits nobody.
+    """
+    stated: dict[str, Any] = {"codes": [], "caveats": [], "lists": {}}
+    for code in codes:
+        for pattern, state in _SYSTEMS:
+            if match := pattern.fullmatch(code):
+                state(match, stated)
+                break
+    lists = [set(names) for names in stated.pop("lists").values()]
+    audience = tuple(set.intersection(*lists)) if lists else None
+    label = Handling(audience=audience, **stated)
+    return None if label in _NOTHING else label
+
+
+def codes_of(label: Handling | None) -> tuple[str, ...]:
+    """Return a label as codes, which `label_of` reads again."""
+    if label is None:
+        return ()
+    chains = [f"{name}:{value}" for name, value in (("TLP", label.tlp), ("PAP", label.pap)) if value]
+    audience = () if label.audience is None else label.audience or ("",)
+    named = [f"audience:{name}" for name in audience]
+    return (*chains, *label.codes, *named, *(f"caveat:{text}" for text in label.caveats))
+
+
+def restrictions(label: Handling | None) -> tuple[str, ...]:
+    """Return the codes of a label that restrict anything."""
+    return tuple(code for code in codes_of(label) if code.upper() not in _OPEN)
+
+
+def _state_chain(match: re.Match[str], stated: dict[str, Any]) -> None:
+    name, chain = ("tlp", TLP) if match["chain"].upper() == "TLP" else ("pap", PAP)
+    value = match["value"]
+    known = value.upper() if _rank(chain, value)[1] != UNKNOWN else value
+    stated[name] = known if stated.get(name) in (None, known) else _higher(chain, stated[name], known)
+
+
+def _state_stix(match: re.Match[str], stated: dict[str, Any]) -> None:
+    value = STIX_TLP.get(match["uuid"].lower())
+    if value is None:
+        _name(stated, "stix", f"stix.marking-definition--{match['uuid'].lower()}")
+    else:
+        _state_chain(re.fullmatch(_CHAIN, f"TLP:{value}") or match, stated)
+
+
+def _state_europol(match: re.Match[str], stated: dict[str, Any]) -> None:
+    stated["codes"].append(f"EUROPOL:{match['code'].upper()}")
+
+
+def _state_misp(match: re.Match[str], stated: dict[str, Any]) -> None:
+    number, group = int(match["number"]), match["group"]
+    if number == 4 and group:
+        _name(stated, "misp", f"misp.sharing-group.{group.lower()}")
+    else:
+        _name(stated, "misp", f"misp.{_MISP[number]}" if number < len(_MISP) else "")
+
+
+def _state_audience(match: re.Match[str], stated: dict[str, Any]) -> None:
+    _name(stated, "", match["name"])
+
+
+def _name(stated: dict[str, Any], system: str, name: str) -> None:
+    """Add a reader to the list of a system; the list of no name is nobody."""
+    stated["lists"].setdefault(system, []).extend([name] if name else [])
+
+
+def _state_ncmec(match: re.Match[str], stated: dict[str, Any]) -> None:
+    _name(stated, "ncmec", f"ncmec.member-{match['member']}")
+
+
+def _state_caveat(match: re.Match[str], stated: dict[str, Any]) -> None:
+    stated["caveats"].append(match["text"])
+
+
+def _state_unknown(match: re.Match[str], stated: dict[str, Any]) -> None:
+    stated["caveats"] += [match[0]] if match[0] else []
+    stated["tlp"] = UNKNOWN
+
+
+_CHAIN = r"(?i:(?P<chain>TLP|PAP)):(?P<value>.+)"
+_SYSTEMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], dict[str, Any]], None]], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), state)
+    for pattern, state in (
+        (_CHAIN, _state_chain),
+        (r"(?i:(?:EUROPOL:)?(?P<code>H[0-3]))", _state_europol),
+        (r"(?i:MISP:(?P<number>[0-5])(?::(?P<group>[0-9a-f-]{36}))?)", _state_misp),
+        (r"(?i:marking-definition--(?P<uuid>[0-9a-f-]{36}))", _state_stix),
+        (r"(?i:NCMEC:(?P<member>[0-9]{1,18}))", _state_ncmec),
+        (r"audience:(?P<name>.*)", _state_audience),
+        (r"caveat:(?P<text>.+)", _state_caveat),
+        (r".*", _state_unknown),
+    )
+)
+"""How a code of each system is known, and what it states; the last takes the rest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -89,14 +89,17 @@ def write(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
     imports: list[Import] | None = None,
+    drop_handling: Collection[str] = (),
     strict: bool = False,
 ) -> Written:
     """Write entries to a file that appears whole or not at all.
 
-    With `strict`, a loss raises `CannotWrite` and nothing is published.
+    A restriction that the format cannot say keeps its row from being written, unless `drop_handling` names it (or
+    `all`). With `strict`, a loss raises `CannotWrite` and nothing is published.
     """
     chosen = format_for(path, format)
-    writing = Writing(os.fspath(path), options or {}, [] if imports is None else imports)
+    known = [] if imports is None else imports
+    writing = Writing(os.fspath(path), options or {}, known, frozenset(drop_handling))
     with published(path) as temporary:
         with Path(temporary).open("r+b") as stream:
             done = write_stream(batched(entries), cast(BinaryIO, stream), chosen, writing)

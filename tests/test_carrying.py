@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.carrying import (
+    ALL,
     CHANGED,
     NOT_CARRIED,
     Losses,
@@ -24,10 +25,10 @@ from hashlib_interop.carrying import (
     whole_seconds,
 )
 from hashlib_interop.format import Carry, Format, Writing, whole
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, Entry, batch_of
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, Entry, Handling, batch_of
 from tests.strategies import abouts, batches, digests
 
-WRITING = Writing("out")
+WRITING = Writing("out", drop_handling=frozenset({ALL}))
 MD5, SHA1 = b"\x01\x02" * 8, b"\x03\x04" * 10
 
 
@@ -92,6 +93,21 @@ def test_retractions_and_votes_need_no_digest_where_they_have_a_place() -> None:
     places = {name: whole(name) for name in ("state", "about", "ref")}
     found, losses = carried(batch_of(rows), format_of(carries=places))
     assert [row["ref"] for row in found] == ["r", "v"] and losses == []
+
+
+def test_a_restriction_keeps_a_row_back_unless_it_is_named() -> None:
+    """By its code, or all; what is dropped then is a loss of the field."""
+    label = Handling(tlp="AMBER", codes=("EUROPOL:H2",))
+    batch = batch_of([Entry(source="a", md5=MD5, handling=label), Entry(source="a", sha1=SHA1, md5=SHA1[:16])])
+
+    def lost(*names: str) -> list[tuple[str, str, int]]:
+        losses = Losses()
+        project(batch, format_of(carries={"sha1": whole("sha1")}), Writing("out", drop_handling=frozenset(names)), losses)
+        return [(loss.field, loss.reason, loss.count) for loss in losses]
+
+    assert lost() == [("record", "restricted by EUROPOL:H2, TLP:AMBER, which vics cannot say", 1)]
+    assert lost("TLP:AMBER") == [("record", "restricted by EUROPOL:H2, which vics cannot say", 1)]
+    assert lost("TLP:AMBER", "EUROPOL:H2") == lost(ALL) == [("handling", NOT_CARRIED, 1)]
 
 
 def test_attribution_is_lost_where_there_was_more_than_one_source() -> None:

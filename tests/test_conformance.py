@@ -7,6 +7,7 @@ import io
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashlib_interop.carrying import Losses, project
+from hashlib_interop.carrying import ALL, Losses, project
 from hashlib_interop.errors import InteropError
 from hashlib_interop.format import Format, Writing
 from hashlib_interop.formats import FORMATS, MODULES
-from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, Evidence, batch_of
+from hashlib_interop.handling import codes_of, restrictions
+from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, Evidence, Handling, batch_of
 from hashlib_interop.reading import open_readers
 from hashlib_interop.report import Import
 from hashlib_interop.sniffing import claims
 from hashlib_interop.writing import Written, write_stream
 from tests.casework import Case, cases
-from tests.format_options import BY_LINE, OPTIONS, UNORDERED, UNSNIFFED, WITNESSED
+from tests.format_options import ALONE, BY_LINE, OPTIONS, UNORDERED, UNSNIFFED, WITNESSED
 from tests.strategies import SOURCES, batches, digests
 from tests.test_carrying import is_derived
 
@@ -53,7 +55,9 @@ def witness(name: str) -> dict[str, Any]:
 
 
 def small(name: str) -> pa.RecordBatch:
-    """Return two rows that every format can hold."""
+    """Return two rows that every format can hold; one for a format whose file is one entry."""
+    if name in ALONE:
+        return batch_of([ALONE[name]])
     fixed = {"source": "a", "recorded_at": RECORDED_AT, "media": "image", "size": 7}
     rows = [
         Entry(
@@ -76,8 +80,12 @@ def write_to(path: Path, name: str, given_batches: Iterable[pa.RecordBatch]) -> 
     path.unlink(missing_ok=True)
     path.touch(0o600)
     with path.open("r+b") as stream:
-        writing = Writing(str(path), OPTIONS.get(name, {}), IMPORTS if name in WITNESSED else [])
-        return write_stream(given_batches, stream, FORMATS[name], writing)
+        return write_stream(given_batches, stream, FORMATS[name], writing_of(name, str(path)))
+
+
+def writing_of(name: str, path: str = "") -> Writing:
+    """Return how a format is written here: restrictions may be lost, or half of the rows would be kept back."""
+    return Writing(path, OPTIONS.get(name, {}), IMPORTS if name in WITNESSED else [], frozenset({ALL}))
 
 
 def read_settings(name: str, source: str) -> dict[str, Any]:
@@ -151,7 +159,7 @@ def test_what_is_carried_is_read_again(name, data, path) -> None:
     """read(write(project(b))) = project(b), for any b, outside of what the door fills; nothing is refused."""
     batch = data.draw(batches(max_size=4, recorded_at=RECORDED_AT, **witness(name)))
     format, losses = FORMATS[name], Losses()
-    carried = project(batch, format, Writing("", OPTIONS.get(name, {})), losses)
+    carried = project(batch, format, writing_of(name), losses)
     done = write_to(path, name, [batch])
     assert compared(read_rows(path, name), format) == compared(carried.to_pylist(), format)
     assert (done.given, done.written) == (batch.num_rows, carried.num_rows)
@@ -211,6 +219,24 @@ def test_an_empty_list_is_a_list(name, path) -> None:
     assert read_rows(path, name) == []
 
 
+@pytest.mark.parametrize("name", WRITABLE)
+@given(data=st.data())
+def test_a_restriction_is_said_or_the_row_is_not_written(name, data) -> None:
+    """Whatever restricts a row that is written stands in what is written; a row kept back is one loss."""
+    row = data.draw(batches(min_size=1, max_size=1, recorded_at=RECORDED_AT, **witness(name)))
+    (before,), losses = row.column("handling").to_pylist(), Losses()
+    careful, careless = replace(writing_of(name), drop_handling=frozenset()), writing_of(name)
+    kept = project(row, FORMATS[name], careful, losses)
+    dropping = project(row, FORMATS[name], careless, Losses())
+    said = restrictions(before and Handling.model_validate(before))
+    if kept.num_rows:
+        (after,) = kept.column("handling").to_pylist()
+        assert {*said} <= {*codes_of(after and Handling.model_validate(after))}
+        assert kept.equals(dropping)
+    elif dropping.num_rows:
+        assert said and [(loss.field, loss.count) for loss in losses] == [("record", 1)]
+
+
 # Broken files --------------------------------------------------------------------------------------------
 
 
@@ -226,7 +252,7 @@ def test_a_file_that_is_cut_anywhere_is_refused(name, path) -> None:
     """An error of ours. A format that ends with its lines may yield a strict prefix, a cut line no entry."""
     write_to(path, name, [small(name)])
     data, whole = path.read_bytes(), read_rows(path, name)
-    assert len(whole) == 2
+    assert len(whole) == small(name).num_rows
     for cut in places(len(data)):
         path.write_bytes(data[:cut])
         found = tolerant(path, name)
@@ -234,7 +260,7 @@ def test_a_file_that_is_cut_anywhere_is_refused(name, path) -> None:
             continue
         assert name in BY_LINE, f"cut at {cut} of {len(data)}: {found}"
         known = compared(whole, FORMATS[name])
-        assert compared(found, FORMATS[name]) == known[: len(found)] and len(found) < 2, f"cut at {cut}"
+        assert compared(found, FORMATS[name]) == known[: len(found)] and len(found) < len(whole), f"cut at {cut}"
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -314,7 +340,7 @@ def test_streams_need_not_seek(path) -> None:
     for name in sorted(set(WRITABLE) - {"catalog"}):
         write_to(path, name, [small(name)])
         stream = _Forward()
-        write_stream([small(name)], stream, FORMATS[name], Writing("-", OPTIONS.get(name, {})))
+        write_stream([small(name)], stream, FORMATS[name], writing_of(name, "-"))
         assert stream.getvalue() == path.read_bytes()
 
 
