@@ -22,7 +22,7 @@ from hashlib_interop.errors import InteropError
 from hashlib_interop.format import Format, Writing
 from hashlib_interop.formats import FORMATS, MODULES
 from hashlib_interop.handling import codes_of, restrictions
-from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, Evidence, Handling, batch_of
+from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, Evidence, Fingerprint, Handling, batch_of
 from hashlib_interop.reading import open_readers
 from hashlib_interop.report import Import
 from hashlib_interop.sniffing import claims
@@ -63,6 +63,7 @@ def small(name: str) -> pa.RecordBatch:
         Entry(
             md5=random.Random(seed).randbytes(16),
             sha1=random.Random(seed).randbytes(20),
+            fingerprints=(Fingerprint(kind="pdq", value=random.Random(seed).randbytes(32)),),
             asserted_at=RECORDED_AT,
             contributor="C",
             file_names=("a.jpg",),
@@ -88,15 +89,16 @@ def writing_of(name: str, path: str = "") -> Writing:
     return Writing(path, OPTIONS.get(name, {}), IMPORTS if name in WITNESSED else [], frozenset({ALL}))
 
 
-def read_settings(name: str, source: str) -> dict[str, Any]:
+def read_settings(name: str, source: str, **options: Any) -> dict[str, Any]:
     """Return keywords for `open_readers`."""
-    return {"format": name, "source": source, "options": OPTIONS.get(name, {}), "recorded_at": RECORDED_AT}
+    known = OPTIONS.get(name, {}) | options
+    return {"format": name, "source": source, "options": known, "recorded_at": RECORDED_AT}
 
 
-def read_rows(path: Path, name: str, source: str = "a") -> list[Row]:
+def read_rows(path: Path, name: str, source: str = "a", **options: Any) -> list[Row]:
     """Read a file as a format, as rows; a reject is a failure."""
     rows: list[Row] = []
-    for reader in open_readers(path, **read_settings(name, source)):
+    for reader in open_readers(path, **read_settings(name, source, **options)):
         for batch in reader.batches():
             rows += batch.to_pylist()
         assert not reader.rejects, [str(reject) for reject in reader.rejects]

@@ -8,12 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("formats/*.md"), *ROOT.glob("benchmarks/*.md")]
 WITH_OUTPUT = ["README.md", "docs/columns.md", "docs/lookup.md", "docs/policy.md"]
 
 
@@ -63,11 +65,41 @@ def catalog_tables() -> str:
     return "\n".join([*lines, *(f"| `{name}` | {', '.join(columns)} |" for name, columns in TABLES.items())])
 
 
-def test_the_tables_of_the_catalog_page_are_current(request: pytest.FixtureRequest) -> None:
-    """docs/catalog.md lists every table and column. `pytest --update-cases` rewrites it."""
-    page = ROOT / "docs/catalog.md"
-    mark = re.compile(r"(<!-- generated: tables -->\n).*?(<!-- end -->)", re.DOTALL)
-    now = mark.sub(lambda m: f"{m[1]}{catalog_tables()}\n{m[2]}", page.read_text())
+def format_table() -> str:
+    """Return the formats as a Markdown table."""
+    from hashlib_interop.cli.formats import carried
+    from hashlib_interop.formats import FORMATS, MODULES
+
+    lines = ["| format | reads | writes | carries | a file is | after |", "|---|---|---|---|---|---|"]
+    for format in (FORMATS[name] for name in MODULES):
+        ways = ("yes" if way else "" for way in (format.read, format.write))
+        fields = ", ".join(carried(format)) if format.write else ""
+        cells = (f"`{format.name}`: {format.title}", *ways, fields, f"a {format.delivery}", format.spec)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def mapping_table() -> str:
+    """Return the mappings that are shipped as a Markdown table."""
+    from hashlib_interop.formats._mapping import load_mapping, shipped
+
+    lines = ["| mapping | what |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {load_mapping(name)[0].title} |" for name in sorted(shipped()))])
+
+
+GENERATED = [
+    ("docs/catalog.md", "tables", catalog_tables),
+    ("formats/README.md", "formats", format_table),
+    ("formats/README.md", "mappings", mapping_table),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "made"), GENERATED, ids=lambda value: value if isinstance(value, str) else "")
+def test_generated_tables_are_current(name: str, what: str, made: Callable[[], str], request: pytest.FixtureRequest) -> None:
+    """`pytest --update-cases` rewrites them."""
+    page = ROOT / name
+    mark = re.compile(rf"(<!-- generated: {what} -->\n).*?(<!-- end -->)", re.DOTALL)
+    now = mark.sub(lambda m: f"{m[1]}{made()}\n{m[2]}", page.read_text())
     if request.config.getoption("--update-cases"):
         page.write_text(now)
     assert now == page.read_text()
@@ -75,8 +107,7 @@ def test_the_tables_of_the_catalog_page_are_current(request: pytest.FixtureReque
 
 def test_every_relative_link_leads_somewhere() -> None:
     """No document points at a file that is not there."""
-    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
-    for document in documents:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
@@ -85,7 +116,7 @@ def test_commands_in_documents_are_commands() -> None:
     """Every `hashlib-interop X` in a document names a command that exists."""
     from hashlib_interop.cli.main import COMMANDS
 
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+    for document in DOCUMENTS:
         for line in re.findall(r"^\$ hashlib-interop .*", document.read_text(), re.MULTILINE):
             name = shlex.split(line.rstrip("\\"))[2]
             assert name in COMMANDS or name.startswith("-"), f"{document.name}: {line}"

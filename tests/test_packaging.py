@@ -56,7 +56,7 @@ def test_the_wheel_has_the_data(wheel) -> None:
     """Crosswalk, mappings, the marker of typing; and no file besides modules and data."""
     wanted = set().union(*(kept(folder, "*") for folder in FOLDERS))
     assert "hashlib_interop/py.typed" in packed(wheel)
-    assert packed(wheel) == {name for name in wanted if not name.endswith((".pyx", ".c", ".h", ".pyc", ".so"))} | {
+    assert packed(wheel) == {name for name in wanted if not name.endswith((".pyx", ".c", ".h", ".pyc", ".so", ".md"))} | {
         name for name in packed(wheel) if name.endswith(".so")
     }
 
