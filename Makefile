@@ -11,25 +11,25 @@ FULL ?=
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-.venv/demo: requirements.lock pyproject.toml $(wildcard hashlib_interop/*.pyx hashlib_interop/core/*.h)
-	@echo "setting up .venv (Python packages at the versions of requirements.lock)"
+.venv/demo: requirements/run.lock pyproject.toml $(wildcard hashlib_interop/*.pyx hashlib_interop/core/*.h)
+	@echo "setting up .venv (Python packages at the versions of requirements/run.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/run.lock
 	@echo "compiling the kernels (without a C compiler: numpy in their place, slower)"
 	@PYTHONWARNINGS=ignore $(RUN) pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev: requirements-dev.lock .venv/demo
-	@echo "adding what the tests need (requirements-dev.lock)"
-	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+.venv/dev: requirements/dev.lock .venv/demo
+	@echo "adding what the tests need (requirements/dev.lock)"
+	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.venv/fuzz: requirements-fuzz.lock .venv/dev
-	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements-fuzz.lock \
+.venv/fuzz: requirements/fuzz.lock .venv/dev
+	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/fuzz.lock \
 		|| echo "atheris does not install here: all edits will be made up"
 	@touch $@
 
-.venv-%/done: requirements-%.lock
+.venv-%/done: requirements/%.lock
 	@echo "setting up .venv-$* (Python packages at the versions of $<)"
 	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
@@ -75,13 +75,13 @@ lock:  ## renew the locked versions
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install -q uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml requirements-build.in -o requirements.lock
+		pyproject.toml requirements/build.in -o requirements/run.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		-c requirements.lock requirements-dev.in -o requirements-dev.lock
+		-c requirements/run.lock requirements/dev.in -o requirements/dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		-c requirements.lock requirements-bench.in -o requirements-bench.lock
+		-c requirements/run.lock requirements/bench.in -o requirements/bench.lock
 	@for each in approximate fuzz; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header requirements-$$each.in -o requirements-$$each.lock; done
+		--no-emit-index-url --no-header requirements/$$each.in -o requirements/$$each.lock; done
 
 clean:  ## remove what the targets made
 	rm -rf .venv .venv-bench .venv-approximate demo build *.egg-info hashlib_interop/_*.c hashlib_interop/*.so
