@@ -1,8 +1,8 @@
 """Handling labels: read from the codes of many systems, written as codes, and a semilattice.
 
 The label of a row that rests on several statements is their join: TLP and PAP are chains, codes and caveats
-unite, audiences intersect. An unknown label stands above all known ones, and no label at all (None) above
-everything: it permits nobody. `label_of` and `codes_of` are the one spelling of labels as text; docs/handling.md
+unite, audiences intersect. An unknown label stands above all known ones and permits nobody; so does
+no label at all (None). `label_of` and `codes_of` are the one spelling of labels as text; docs/handling.md
 lists it.
 """
 
@@ -71,9 +71,14 @@ def normal(label: Handling | None) -> Handling | None:
 
 
 def join(a: Handling | None, b: Handling | None) -> Handling | None:
-    """Return the least label that is as strict as both. None (unlabelled) absorbs: it permits nobody."""
+    """Return the least label that is as strict as both.
+
+    None (unlabelled) permits nobody, so its join with a label is that label with TLP `UNKNOWN`: what restricts one of
+    two statements does not vanish because the other says nothing.
+    """
     if a in _NOTHING or b in _NOTHING or a is None or b is None:
-        return None
+        stated = normal(b if a in _NOTHING else a)
+        return stated and stated.model_copy(update={"tlp": UNKNOWN})
     return Handling(
         tlp=_higher(TLP, a.tlp, b.tlp),
         pap=_higher(PAP, a.pap, b.pap),

@@ -12,11 +12,11 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from hashlib_interop.algorithms import ALGORITHMS, is_denied
-from hashlib_interop.crosswalk import scheme_kind
-from hashlib_interop.handling import join, joined, normal, permits
+from hashlib_interop.handling import join, joined, normal, permits, restrictions
 from hashlib_interop.merging import merge
 from hashlib_interop.model import Entry, Handling
 from hashlib_interop.policy import Policy
+from hashlib_interop.schemes import scheme_kind
 from hashlib_interop.writing import write
 from tests import reference
 from tests.strategies import handlings as any_handling
@@ -118,13 +118,20 @@ def test_law_4_no_source_changes_what_another_says(merged: Tables, some: setting
     holds(law, some, worlds, policies)
 
 
-@given(any_handling(), any_handling(), any_handling(), st.sampled_from(["x", "y"]))
-def test_law_6_handling_is_a_semilattice(a: Handling, b: Handling, c: Handling, audience: str) -> None:
-    """Law 6: join is associative, commutative, idempotent, and permits only whom both permit."""
+LABELS = st.one_of(st.none(), any_handling())
+
+
+@given(LABELS, LABELS, LABELS, st.sampled_from(["x", "y"]))
+def test_law_6_handling_is_a_semilattice(
+    a: Handling | None, b: Handling | None, c: Handling | None, audience: str
+) -> None:
+    """Law 6: join is associative, commutative, idempotent, and permits only whom both permit; no label permits nobody."""
     assert join(a, b) == join(b, a)
     assert join(join(a, b), c) == join(a, join(b, c))
     assert join(a, a) == normal(a)
-    assert join(a, None) is None
+    assert not permits(join(a, None), audience)
+    if stated := normal(a):
+        assert {*restrictions(stated)} - {f"TLP:{stated.tlp}"} <= {*restrictions(join(a, None))}
     assert joined([a, b, c]) == joined([c, b, a])
     if permits(join(a, b), audience):
         assert permits(a, audience) and permits(b, audience)
