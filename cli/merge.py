@@ -10,6 +10,7 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.convert import show_losses
+from hashlib_interop.cli.schemes import show_files
 from hashlib_interop.cli.shared import counted, emit, heading, number, table
 from hashlib_interop.errors import shown
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @shared.from_option
 @shared.to_option
 @shared.options_option
+@shared.drop_handling_option
 @shared.max_rejects_option
 @shared.rejects_option
 @shared.recorded_at_option
@@ -114,6 +116,7 @@ def _show(merged: Merged) -> None:
     for count, what in steps:
         click.echo(f"{count:>12,} {what}")
     click.echo(f"\nitems by status: {statuses or 'none'} (policy: {shown(merged.policy)})")
+    show_files(merged.crosswalk[1:])
     found = sum(merged.conflicts.values())
     kinds = ", ".join(f"{number(count)} {kind}" for kind, count in merged.conflicts.items())
     click.echo(f"{counted(found, 'conflict')}{f': {kinds}; {number(merged.resolved)} settled by the policy' if found else ''}")

@@ -100,6 +100,12 @@ def _stamp_option(ctx: click.Context, param: click.Parameter, value: str | None)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 strict_option = click.option("--strict", is_flag=True, help="Do not accept rejects, losses or conflicts.")
+drop_handling_option = click.option(
+    "--drop-handling",
+    multiple=True,
+    metavar="CODE",
+    help="Write restricted records although the target cannot say CODE (all: any code).",
+)
 max_rejects_option = click.option(
     "--max-rejects",
     type=click.IntRange(0),

@@ -1,8 +1,8 @@
 """Cells of a delimited file: text columns into typed columns and back, by what a mapping says of a column.
 
 `read_cells` and `write_cells` are each other's inverse on what `survivors` leaves; all three work on whole
-columns. The type of a column here: digests and fingerprints fixed binary, text kinds and texts string, lists
-and classifications list of string (the codes), flags boolean, `size` int64, `asserted_at` a stamp.
+columns. The type of a column here: digests and fingerprints fixed binary, text kinds and texts string, lists,
+classifications and handling list of string (the codes), flags boolean, `size` int64, `asserted_at` a stamp.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hashlib_interop.algorithms import parse_base32
+from hashlib_interop.algorithms import FINGERPRINTS, parse_base32, parse_decimals
 from hashlib_interop.carrying import first_items
 from hashlib_interop.columns import (
     decode_base64,
@@ -33,7 +33,13 @@ from hashlib_interop.kernels import Mask
 from hashlib_interop.model import FLAGS, STAMP
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENCODE: dict[str, Callable[[bytes], str]] = {
+    "base64": lambda value: base64.b64encode(value).decode(),
+    "base32": lambda value: base64.b32encode(value).decode(),
+    "decimals": lambda value: ",".join(map(str, value)),
+}
 _NO_TEXT = pa.scalar(None, pa.string())
+_BY_TEXT = {"base32": parse_base32, "decimals": parse_decimals}
 _UNITS = {"unix": timedelta(seconds=1), "unix-ms": timedelta(milliseconds=1)}
 
 
@@ -49,7 +55,19 @@ def read_cells(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
         return _read_sizes(texts)
     if column.field == "asserted_at":
         return _by_value(texts, lambda text: _stamp(column, text), STAMP)
-    return _no_empty(texts), np.zeros(len(texts), bool)
+    return _no_empty(texts), _strange(column, texts)
+
+
+def _strange(column: Column, texts: pa.StringArray) -> Mask:
+    """Return the texts that are not what their kind of fingerprint must be; null and empty text is not strange."""
+    pattern = _pattern(column)
+    if not pattern:
+        return np.zeros(len(texts), bool)
+    return ~mask_of(pc.match_substring_regex(texts, f"\\A(?:{pattern})?\\z").fill_null(True))
+
+
+def _pattern(column: Column) -> str:
+    return FINGERPRINTS[column.field].pattern if column.field in FINGERPRINTS else ""
 
 
 def write_cells(column: Column, values: pa.Array) -> pa.StringArray:
@@ -84,6 +102,7 @@ def survivors(column: Column, values: pa.Array, forbidden: str) -> pa.Array:
         return _surviving_stamps(column, values)
     if pa.types.is_string(values.type):
         bad = pc.or_(pc.match_substring_regex(values, forbidden), pc.equal(values, ""))
+        bad = pc.or_(bad, pa.array(_strange(column, values)))
         return pc.if_else(bad, _NO_TEXT, values)
     return values
 
@@ -94,6 +113,8 @@ def reason(column: Column) -> str:
         return f"not {' or '.join(column.encoding)} of {WIDTHS[column.field]} bytes ({column.field})"
     if column.field == "asserted_at":
         return f"not a date as {column.format}" + (f" in {column.zone}" if column.zone else "")
+    if _pattern(column):
+        return f"not a {column.field}: {_pattern(column)}"
     return f"not a {column.field}" + (f": one of {', '.join(column.words)}" if column.words else "")
 
 
@@ -116,18 +137,16 @@ def _read_bytes(column: Column, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
 
 def _decoded(column: Column, encoding: str, texts: pa.StringArray) -> tuple[pa.Array, Mask]:
     width = WIDTHS[column.field]
-    if encoding == "base32":
-        return _by_value(texts, lambda text: parse_base32(text, width), pa.binary(width))
+    if encoding in _BY_TEXT:
+        return _by_value(texts, lambda text: _BY_TEXT[encoding](text, width), pa.binary(width))
     return decode_hex(texts, width) if encoding == "hex" else decode_base64(texts, width)
 
 
 def _write_bytes(column: Column, values: pa.FixedSizeBinaryArray) -> pa.StringArray:
     if column.encoding[0] == "hex":
         return encode_hex(values, column.upper)
-    encode = base64.b64encode if column.encoding[0] == "base64" else base64.b32encode
-    return pa.array(
-        [None if value is None else encode(value).decode() for value in values.to_pylist()], pa.string()
-    )
+    encode = _ENCODE[column.encoding[0]]
+    return pa.array([None if value is None else encode(value) for value in values.to_pylist()], pa.string())
 
 
 # Lists ---------------------------------------------------------------------------------------------------
@@ -157,7 +176,10 @@ def _offsets(lists: pa.ListArray) -> pa.Array:
 
 
 def _surviving_items(column: Column, values: pa.ListArray, forbidden: str) -> pa.ListArray:
-    """Keep items that can stand in the cell. Of several classifications without a separator none is chosen."""
+    """Keep items that can stand in the cell. Of several classifications without a separator none is chosen.
+
+    Of a handling label all codes are kept or none: with some of them missing it would say something else.
+    """
     items = values.flatten()
     fine = ~mask_of(pc.match_substring_regex(items, forbidden)) & mask_of(pc.not_equal(items, ""))
     if column.separator:
@@ -165,12 +187,15 @@ def _surviving_items(column: Column, values: pa.ListArray, forbidden: str) -> pa
     if column.words:
         fine &= mask_of(pc.is_in(items, pa.array([*_backwards(column)])))
     kept = keep_items(values, fine)
-    if column.separator:
-        return kept
-    if column.field != "classification":
+    lengths = pc.list_value_length(kept).fill_null(0)
+    whole = np.ones(len(kept), bool)
+    if column.field == "handling":
+        whole &= mask_of(pc.equal(lengths, pc.list_value_length(values).fill_null(0)))
+    if column.field in ("classification", "handling") and not column.separator:
+        whole &= mask_of(pc.less_equal(lengths, 1))
+    elif not column.separator:
         return first_items(kept, 1)
-    several = mask_of(pc.greater(pc.list_value_length(kept), 1))
-    return keep_items(kept, ~several[pc.list_parent_indices(kept).to_numpy()])
+    return kept if whole.all() else keep_items(kept, whole[pc.list_parent_indices(kept).to_numpy()])
 
 
 def _meets_separator(items: pa.StringArray, separator: str) -> Mask:

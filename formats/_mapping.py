@@ -35,7 +35,7 @@ from hashlib_interop.model import FLAGS, Classification
 from hashlib_interop.policy import checked
 
 TEXTS = ("ref", "contributor", "series", "mime_type")
-LISTS = ("file_names", "tags")
+LISTS = ("file_names", "tags", "handling")
 KINDS = tuple(name for name, kind in FINGERPRINTS.items() if kind.width or kind.text)
 WIDTHS = {name: a.width for name, a in ALGORITHMS.items()} | {
     name: kind.width for name, kind in FINGERPRINTS.items() if kind.width
@@ -80,7 +80,7 @@ class Column(BaseModel):
 
     field: str
     encoding: Annotated[
-        tuple[Literal["hex", "base64", "base32"], ...],
+        tuple[Literal["hex", "base64", "base32", "decimals"], ...],
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
         Field(min_length=1),
     ] = ("hex",)
@@ -197,6 +197,8 @@ class Mapping(BaseModel):
             raise ValueError("columns: two names differ in case only")
         if not {field for field, _ in names} & {"ref", *ALGORITHMS}:
             raise ValueError("columns: one must be a digest or the ref")
+        if self.delimiter == "," and not self.quote and any("decimals" in c.encoding for c in self.columns.values()):
+            raise ValueError("columns: decimals hold commas, so commas cannot part the columns without quotes")
         return self
 
     def _says(self, name: str) -> bool:
@@ -234,10 +236,14 @@ def load_mapping(name: str) -> tuple[Mapping, str]:
     return _mapping(text, os.path.basename(name), name)
 
 
+def shipped_text(name: str) -> bytes:
+    """Return the text of a shipped mapping, for who wants to copy and change it."""
+    return (resources.files("hashlib_interop") / "data" / "mappings" / f"{name}.toml").read_bytes()
+
+
 @functools.cache
 def _shipped(name: str) -> tuple[Mapping, str]:
-    text = (resources.files("hashlib_interop") / "data" / "mappings" / f"{name}.toml").read_bytes()
-    return _mapping(text, name, name)
+    return _mapping(shipped_text(name), name, name)
 
 
 def _mapping(text: bytes, name: str, file: str) -> tuple[Mapping, str]:

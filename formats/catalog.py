@@ -19,9 +19,9 @@ from hashlib_interop.canonical import identify
 from hashlib_interop.catalog import meta, opened_catalog
 from hashlib_interop.catalog_schema import APPLICATION_ID
 from hashlib_interop.columns import columns_of_rows, complete
-from hashlib_interop.errors import BadCatalog
+from hashlib_interop.errors import BadCatalog, shown
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing, whole
-from hashlib_interop.formats._catalog_rows import chunks, entries_of, imports_of, items_of
+from hashlib_interop.formats._catalog_rows import chunks, entries_of, imports_of, items_of, left_of
 from hashlib_interop.formats._row_checks import faults
 from hashlib_interop.model import ENTRY_SCHEMA
 
@@ -34,7 +34,12 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
         said = meta(database)
         reading.imports = list(imports_of(database).values())
         reading.fact("policy", f"{said['policy']['name']} ({said['policy_hash'][:12]})")
-        rows = items_of(database) if reading.options.get("rows") == "items" else entries_of(database)
+        for name, sha256 in said["crosswalk"][1:]:
+            reading.fact("crosswalk", f"{shown(name)} sha256 {shown(sha256, 64)}")
+        items = reading.options.get("rows") == "items"
+        for what, count in left_of(database) if items else ():
+            reading.drop(what, count)
+        rows = items_of(database) if items else entries_of(database)
         for batch in chunks(rows, reading.batch_rows):
             ids = [row.pop("entry_id", None) for row in batch]
             columns = columns_of_rows(batch)

@@ -40,14 +40,19 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 @dataclass(frozen=True, slots=True)
 class FingerprintKind:
-    """A perceptual or opaque value. `width` in bytes, None where the issuer publishes none."""
+    """A perceptual or opaque value. `width` in bytes, None where the issuer publishes none.
+
+    `pattern` is what a text must be, where it is published; readers of columns hold texts against it.
+    """
 
     name: str
     width: int | None
     text: bool = False
+    pattern: str = ""
 
 
-# Widths: partner dossier section 6 (PhotoDNA 144, PDQ 32, ZZ40 16, Lace 129 bytes). The rest are opaque.
+# Widths and patterns: partner dossier section 6 (PhotoDNA 144, PDQ 32, ZZ40 16, Lace 129 bytes). The rest are
+# opaque. `vpdq` is the text of `formats/_vpdq_frames.py`, `tmk-pdqf` a whole .tmk file.
 FINGERPRINTS: dict[str, FingerprintKind] = {
     k.name: k
     for k in (
@@ -59,8 +64,9 @@ FINGERPRINTS: dict[str, FingerprintKind] = {
         FingerprintKind("videntifier", None, text=True),
         FingerprintKind("tmk-pdqf", None),
         FingerprintKind("ssvh", None, text=True),
-        FingerprintKind("tlsh", None, text=True),
-        FingerprintKind("ssdeep", None, text=True),
+        FingerprintKind("vpdq", None, text=True),
+        FingerprintKind("tlsh", None, text=True, pattern="T1[0-9A-F]{70}"),
+        FingerprintKind("ssdeep", None, text=True, pattern="[0-9]+:[A-Za-z0-9+/]*:[A-Za-z0-9+/]*"),
         FingerprintKind("other", None, text=True),
     )
 }
@@ -140,6 +146,16 @@ def parse_base32(text: str, width: int) -> bytes:
     if base64.b32encode(value).decode().rstrip("=") != bare:
         raise BadDigest(f"not canonical base32: {shown(text)}")
     return _of_width(value, width, text)
+
+
+def parse_decimals(text: str, width: int) -> bytes:
+    """Decode `width` numbers from 0 to 255 with commas between them, as pyPhotoDNA writes a PhotoDNA."""
+    if not re.fullmatch("(0|[1-9][0-9]{0,2})(,(0|[1-9][0-9]{0,2}))*", text, re.ASCII):
+        raise BadDigest(f"not decimal numbers with commas between them: {shown(text)}")
+    numbers = [int(number) for number in text.split(",")]
+    if max(numbers) > 255:
+        raise BadDigest(f"{max(numbers)} is no byte: {shown(text)}")
+    return _of_width(bytes(numbers), width, text)
 
 
 def _of_width(value: bytes, width: int | None, text: str) -> bytes:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import keep_items, mask_of, strongest_refs
 from hashlib_interop.errors import shown
-from hashlib_interop.format import Carry, Format, Writing
+from hashlib_interop.format import Carry, Format, Refuses, Writing
 from hashlib_interop.handling import codes_of, restrictions
 from hashlib_interop.kernels import Mask
 from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Handling, canonical_json
@@ -103,16 +103,16 @@ def _writable(batch: pa.RecordBatch, format: Format, writing: Writing, losses: L
 def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tuple[str, Mask]]:
     retracted = mask_of(pc.equal(batch.column("state"), "retracted"))
     speaks_of = mask_of(batch.column("about").is_valid())
-    reasons = []
+    none, reasons = np.zeros(batch.num_rows, bool), []
     if "state" not in format.carries:
         reasons.append(("a retraction has no place in this format", retracted))
     if "about" not in format.carries:
         reasons.append(("a vote or decision has no place in this format", speaks_of))
     for name in format.needs:
         reasons.append((f"the format needs {name}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
-    if format.refuses:
-        reasons += format.refuses(batch, writing)
     reasons += _restricted(batch, format, writing)
+    if format.refuses:
+        reasons += _refused(batch, format.refuses, ~np.logical_or.reduce([none, *(bad for _, bad in reasons)]), writing)
     if format.needs_digest:
         held = np.zeros(batch.num_rows, bool)
         for name in ALGORITHMS:
@@ -120,6 +120,18 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
                 held |= mask_of(batch.column(name).is_valid())
         reasons.append(("no digest that the format carries", ~held & ~retracted & ~speaks_of))
     return reasons
+
+
+def _refused(batch: pa.RecordBatch, refuses: Refuses, free: Mask, writing: Writing) -> list[tuple[str, Mask]]:
+    """Return what a format refuses of the rows that are free: it remembers those that it lets pass, as written."""
+    if free.all():
+        return refuses(batch, writing)
+    found = []
+    for reason, bad in refuses(batch.filter(pa.array(free)), writing) if free.any() else []:
+        rows = np.zeros(batch.num_rows, bool)
+        rows[free] = bad
+        found.append((reason, rows))
+    return found
 
 
 def _restricted(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tuple[str, Mask]]:
@@ -136,7 +148,8 @@ def _restricted(batch: pa.RecordBatch, format: Format, writing: Writing) -> list
         lost = sorted({*restrictions(_label(before))} - {*codes_of(_label(after))} - writing.drop_handling)
         if lost:
             found.setdefault(", ".join(lost), np.zeros(len(labels), bool))[row] = True
-    return [(f"restricted by {shown(codes)}, which {format.name} cannot say", rows) for codes, rows in found.items()]
+    cannot = f"which {format.name} cannot say: --drop-handling takes it off"
+    return [(f"restricted by {shown(codes)}, {cannot}", rows) for codes, rows in found.items()]
 
 
 def _label(value: dict[str, Any] | None) -> Handling | None:

@@ -137,6 +137,13 @@ def codes_of(label: Handling | None) -> tuple[str, ...]:
     return (*chains, *label.codes, *named, *(f"caveat:{text}" for text in label.caveats))
 
 
+def as_row(label: Handling | None) -> dict[str, Any] | None:
+    """Return a label as a value of the column `handling`: an empty list is null, but for `audience`."""
+    if label is None:
+        return None
+    return {name: value if value or name == "audience" else None for name, value in label.model_dump().items()}
+
+
 def restrictions(label: Handling | None) -> tuple[str, ...]:
     """Return the codes of a label that restrict anything."""
     return tuple(code for code in codes_of(label) if code.upper() not in _OPEN)

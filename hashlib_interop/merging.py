@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +75,7 @@ def merge(
     to: str | None = None,
     format: str | None = None,
     options: Mapping[str, str] | None = None,
+    drop_handling: Collection[str] = (),
     recorded_at: datetime | None = None,
     max_rejects: int | None = None,
     on_reject: Callable[[Reject], None] | None = None,
@@ -89,11 +90,12 @@ def merge(
 
     `options` go to the readers or the writer, whoever knows the name. Without a `policy`, that of the catalogs
     among the inputs holds. An existing catalog that holds sources which this merge leaves out is not replaced
-    (`WouldReplace`), unless `replace`. `memory` bounds the engine, as "4GB"; without it, 768 MiB, or 260 bytes
-    an entry where that is more, and never more than half of the machine's. Formats that keep entries (native, parquet, catalog) get every entry; the others one row an item. The
-    output is a function of the entries, their evidence and the policy: order of files, threads and time
-    zone change no byte. Raises `UnresolvedConflict` where the policy says `fail`, and leaves the old
-    output whole whatever happens.
+    (`WouldReplace`), unless `replace`. `memory` bounds the engine, as "4GB"; without it, 768 MiB, or 260
+    bytes an entry where that is more, and never more than half of the machine's. Formats that keep entries
+    (native, parquet, catalog) get every entry; the others one row an item, unless a restriction that they
+    cannot say holds it back: `drop_handling` names those that may be lost. The output is a function of the
+    entries, their evidence and the policy: order of files, threads and time zone change no byte. Raises
+    `UnresolvedConflict` where the policy says `fail`, and leaves the old output whole whatever happens.
     """
     inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     given = [one if isinstance(one, Given) else parse_given(os.fspath(one)) for one in inputs]
@@ -123,12 +125,14 @@ def merge(
             _make(connection, log, policy, run_clock, made, on_step or (lambda text: None))
         merged = summary(made, os.fspath(output), target.name, log.ordered_imports)
         merged.policy = policy.name
+        merged.crosswalk = [{"name": name, "sha256": sha256} for name, sha256 in load_crosswalk(policy).files]
         added = [one for reader in readers if reader.format.name != "catalog" for one in reader.imports]
         merged.notes = notes(merged, policy, added)
         if target.name == "catalog":
             os.replace(made, temporary)
         else:
-            merged.losses = write_from_catalog(made, temporary, target.name, writer_options).losses
+            done = write_from_catalog(made, temporary, target.name, writer_options, drop_handling)
+            merged.losses = done.losses
     return merged
 
 
@@ -164,7 +168,7 @@ def _inherited(readers: Sequence[Reader]) -> Policy:
         with reader.input.local() as path, opened_catalog(path) as database:
             said = meta(database)
         policy = checked(Policy, said["policy"], reader.input.name)
-        if [tuple(pair) for pair in said["crosswalk"]] != list(load_crosswalk(policy).files):
+        if len(said["crosswalk"]) > 1:
             raise BadPolicy("was made with a crosswalk of its own: give its --policy again", file=reader.input.name)
         found.setdefault(policy.hash, (reader.input.name, policy))
     if len(found) > 1:
@@ -311,11 +315,13 @@ def summary(path: Path, output: str, format: str, imports: list[Import]) -> Merg
         )
 
 
-def write_from_catalog(path: Path, output: Path, format: str, options: Mapping[str, Any]) -> Written:
+def write_from_catalog(
+    path: Path, output: Path, format: str, options: Mapping[str, Any], drop_handling: Collection[str] = ()
+) -> Written:
     """Write a catalog as another format: every entry where it keeps entries, else one row an item."""
     target = FORMATS[format]
     rows = "entries" if target.keeps_entries else "items"
-    writing = Writing(output.name, options)
+    writing = Writing(output.name, options, drop_handling=frozenset(drop_handling))
     reader = open_readers(path, format="catalog", options={"rows": rows})[0]
 
     def batches() -> Iterable[pa.RecordBatch]:

@@ -105,8 +105,8 @@ def test_a_restriction_keeps_a_row_back_unless_it_is_named() -> None:
         project(batch, format_of(carries={"sha1": whole("sha1")}), Writing("out", drop_handling=frozenset(names)), losses)
         return [(loss.field, loss.reason, loss.count) for loss in losses]
 
-    assert lost() == [("record", "restricted by EUROPOL:H2, TLP:AMBER, which vics cannot say", 1)]
-    assert lost("TLP:AMBER") == [("record", "restricted by EUROPOL:H2, which vics cannot say", 1)]
+    assert lost() == [("record", "restricted by EUROPOL:H2, TLP:AMBER, which vics cannot say: --drop-handling takes it off", 1)]
+    assert lost("TLP:AMBER") == [("record", "restricted by EUROPOL:H2, which vics cannot say: --drop-handling takes it off", 1)]
     assert lost("TLP:AMBER", "EUROPOL:H2") == lost(ALL) == [("handling", NOT_CARRIED, 1)]
 
 

@@ -22,7 +22,16 @@ from hashlib_interop.errors import InteropError
 from hashlib_interop.format import Format, Writing
 from hashlib_interop.formats import FORMATS, MODULES
 from hashlib_interop.handling import codes_of, restrictions
-from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Classification, Entry, Evidence, Fingerprint, Handling, batch_of
+from hashlib_interop.model import (
+    ENTRY_SCHEMA,
+    IDENTITY_FIELDS,
+    Classification,
+    Entry,
+    Evidence,
+    Fingerprint,
+    Handling,
+    batch_of,
+)
 from hashlib_interop.reading import open_readers
 from hashlib_interop.report import Import
 from hashlib_interop.sniffing import claims

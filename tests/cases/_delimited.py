@@ -72,6 +72,21 @@ def icse_faults() -> bytes:
     return "\n".join(lines).encode() + b"\n" + latin + b"\n" + icse_row(21)[:-2].encode()
 
 
+TWELVE = [name for name in HEADER.split(";") if name not in ("ZZ40", "Lace", "Investigation name", "Agency")]
+
+
+def icse_twelve() -> bytes:
+    """The 12 columns that IPED requires and no more; rows with and without one more, empty, field."""
+    full = [dict(zip(HEADER.split(";"), icse_row(seed, Baseline="Yes").split(";"), strict=True)) for seed in (1, 2)]
+    rows = [";".join(cells[name] for name in TWELVE) for cells in full]
+    return "\r\n".join([";".join(TWELVE), rows[0] + ";", rows[1], rows[1] + ";;", rows[1] + ";more", ""]).encode()
+
+
+def icse_ended() -> bytes:
+    """A delimiter at the end of the header too; the last row says something there."""
+    return "\r\n".join([f"{HEADER};", f"{icse_row(1)};", f"{icse_row(2)};x", f"{icse_row(3)};;", icse_row(4), ""]).encode()
+
+
 def icse_reordered() -> bytes:
     """Other order and case, unknown columns, PhotoDNA in base64, a line end in quotes."""
     header = (
@@ -89,13 +104,19 @@ def icse_reordered() -> bytes:
 
 def iwf_example() -> bytes:
     """The invented columns of the example mapping; summer time, a skipped hour, an unknown category."""
+    header = (
+        "Record,MD5,SHA-1,SHA-256,PhotoDNA,UK category,Self-generated,Age band,Activities,Ethnicity,Self-evident,"
+        "Grid image,Assessed,Media,Analyst note"
+    )
+    hashes = f"{digest('md5', 1)},{digest('sha1', 1)},{digest('sha256', 1)}"
     rows = [
-        "Record,MD5,SHA-1,SHA-256,PhotoDNA,UK category,Self-generated,Age band,Assessed,Media,Analyst note",
-        f"r1,{digest('md5', 1)},{digest('sha1', 1)},{digest('sha256', 1)},,A,Y,7-10,01/07/2025 12:00,image,said",
-        f"r2,{digest('md5', 2)},,,{base64.b64encode(opaque(144, 2)).decode()},C,N,,02/01/2025 12:00,video,",
-        f"r3,{digest('md5', 3)},,,,D,,,,,",
-        f"r4,{digest('md5', 4)},,,,B,,,30/03/2025 01:30,,",
-        f"r5,{digest('md5', 5)},,,,B,,,2025-03-30,,",
+        header,
+        f"r1,{hashes},,A,Y,7-10,first;second,not stated,Y,N,01/07/2025 12:00,image,said",
+        f"r2,{digest('md5', 2)},,,{base64.b64encode(opaque(144, 2)).decode()},C,N,,,,,,02/01/2025 12:00,video,",
+        f"r3,{digest('md5', 3)},,,,D,,,,,,,,,",
+        f"r4,{digest('md5', 4)},,,,B,,,,,,,30/03/2025 01:30,,",
+        f"r5,{digest('md5', 5)},,,,B,,,,,,,2025-03-30,,",
+        f",,,{digest('sha256', 6)},,B,,16-17,,,,Y,,,",
     ]
     return "\r\n".join(rows).encode() + b"\r\n"
 
@@ -144,6 +165,8 @@ if __name__ == "__main__":
     bare = "".join(f"{digest('md5', seed)}\n" for seed in range(3)).encode()
     made = {
         "icse/faults/input.csv": icse_faults(),
+        "icse/twelve/input.csv": icse_twelve(),
+        "icse/ended/input.csv": icse_ended(),
         "icse/reordered/input.csv": icse_reordered(),
         "columns/iwf_example/input.csv": iwf_example(),
         "columns/utf16_tabs/input.tsv": utf16_tabs(),

@@ -16,7 +16,7 @@ from hashlib_interop.errors import BadPolicy, MalformedInput
 from hashlib_interop.format import Writing
 from hashlib_interop.formats._mapping import load_mapping, shipped
 from hashlib_interop.formats.columns import FORMAT
-from hashlib_interop.model import Classification, Entry
+from hashlib_interop.model import Classification, Entry, Handling
 from hashlib_interop.reading import open_readers, read
 from hashlib_interop.sniffing import claims
 from hashlib_interop.writing import write, write_stream
@@ -69,7 +69,7 @@ def listed(tmp_path, mapping):
 
 
 @pytest.mark.parametrize("name", ["common", "conformance", "tabs"])
-@given(batch=batches(max_size=4, state="active", about=None), safe=st.sampled_from(["yes", "no"]))
+@given(batch=batches(max_size=4, state="active", about=None, handling=None), safe=st.sampled_from(["yes", "no"]))
 def test_what_a_mapping_carries_comes_back(name, batch, safe, tmp_path) -> None:
     """Law 15: with and without quotes and a header, with and without the spreadsheet's apostrophe."""
     (tmp_path / "tabs").write_text(TABS)
@@ -80,8 +80,8 @@ def test_what_a_mapping_carries_comes_back(name, batch, safe, tmp_path) -> None:
 
 
 @given(
-    entry=entries(state="active", about=None, classifications=(NSRL, Classification(scheme="a", code="b"))),
-    other=entries(state="active", about=None, classifications=()),
+    entry=entries(state="active", about=None, handling=None, classifications=(NSRL, Classification(scheme="a", code="b"))),
+    other=entries(state="active", about=None, handling=None, classifications=()),
 )
 def test_a_constant_is_said_of_rows_that_say_it(entry, other, tmp_path) -> None:
     """No row becomes a known file by being written as one: the other rows are lost records, with the reason."""
@@ -257,3 +257,19 @@ def test_a_row_without_what_the_mapping_can_hold_is_a_lost_record(tmp_path) -> N
     assert [(loss.field, loss.reason) for loss in done.losses] == [
         ("record", "no digest and no record id that the file can hold")
     ]
+
+
+def test_handling_stands_in_a_column_of_its_own(tmp_path, mapping):
+    """Codes of any system are read; a label goes out whole, or the record stays."""
+    text = '[columns]\nmd5 = { field = "md5" }\nrules = { field = "handling", separator = "; " }\n'
+    (tmp_path / "list.csv").write_text(f"md5,rules\n{md5(1)},TLP:AMBER; H2\n{md5(2)},\n{md5(3)},by word of mouth\n")
+    options = {"mapping": mapping(text)}
+    found = list(read(tmp_path / "list.csv", format="columns", source="a", options=options))
+    labels = [entry.handling for entry in found]
+    assert labels == [Handling(tlp="AMBER", codes=("EUROPOL:H2",)), None, Handling(tlp="UNKNOWN", caveats=("by word of mouth",))]
+    done = write(found, tmp_path / "again.csv", format="columns", options=options)
+    assert done.losses == [] and list(read(tmp_path / "again.csv", format="columns", source="a", options=options))
+    one = {"mapping": mapping('[columns]\nmd5 = { field = "md5" }\nrules = { field = "handling" }\n')}
+    done = write(found, tmp_path / "one.csv", format="columns", options=one)
+    assert [(loss.field, loss.count) for loss in done.losses] == [("record", 1), ("record", 1)]
+    assert "TLP:AMBER" in done.losses[0].reason and done.written == 1

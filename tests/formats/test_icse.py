@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import sys
@@ -79,6 +80,51 @@ def test_baseline_no_is_a_statement_not_an_absence(reader) -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["yes", "Y", "1", "Baseline"])
+def test_a_baseline_that_is_neither_yes_nor_no_refuses_its_row(reader, word) -> None:
+    """It is a code of `interpol/baseline`, not a flag: kept as it stands or not at all."""
+    one = reader(row(MD5=md5(1), Baseline=word))
+    assert not list(one) and [r.field for r in one.rejects] == ["Baseline"]
+
+
+@pytest.mark.parametrize("code", ["Yes", "No"])
+def test_baseline_is_a_classification_of_its_own_scheme(code, tmp_path) -> None:
+    """Written from `interpol/baseline` only; no category of another scheme becomes one."""
+    ours, other = Classification(scheme="interpol/baseline", code=code), Classification(scheme="vics/US", code="1")
+    done = write([Entry(source="a", md5=md5(1), classifications=(ours, other))], tmp_path / "out", format="icse")
+    assert [(loss.field, loss.count) for loss in done.losses] == [("classifications", 1)]
+    assert [e.classifications for e in read(tmp_path / "out", format="icse")] == [(ours,)]
+    assert not [e.classifications for e in read(tmp_path / "out") if e.classifications != (ours,)]
+
+
+def test_zz40_and_lace_are_carried_both_ways(tmp_path) -> None:
+    """ZZ40 of 16 bytes in upper hex, Lace of 129 bytes in base64, PhotoDNA in upper hex; as opaque bytes."""
+    sample = (CASES / "clean" / "input.csv").read_text().splitlines()[1].split(";")
+    kinds = {"zz40": bytes.fromhex(sample[2]), "photodna": bytes.fromhex(sample[3]), "lace": base64.b64decode(sample[4])}
+    entry = next(read(CASES / "clean" / "input.csv"))
+    assert {one.kind: one.value for one in entry.fingerprints} == kinds and len(kinds["lace"]) == 129
+    write([entry], tmp_path / "out", format="icse")
+    assert (tmp_path / "out").read_text().splitlines()[1].split(";")[2:5] == sample[2:5]
+
+
+def test_both_header_variants_give_the_same_of_what_both_hold() -> None:
+    """The 12 columns that IPED requires, and the 16 of the published sample; each with one more field or none."""
+    (short,), (long,) = ([e for e in read(CASES / name / "input.csv") if e.ref == "1001"] for name in ("twelve", "ended"))
+    outside = {"classifications", "fingerprints", "evidence", "recorded_at"}
+    assert short.model_dump(exclude=outside) == long.model_dump(exclude=outside)
+    assert [one.kind for one in short.fingerprints] == ["photodna"]
+    assert [one.kind for one in long.fingerprints] == ["lace", "photodna", "zz40"]
+
+
+def test_what_is_written_has_the_twelve_columns_that_iped_wants(tmp_path) -> None:
+    """And the four others; what was read of the shorter variant too."""
+    write(read(CASES / "twelve" / "input.csv"), tmp_path / "out", format="icse")
+    wanted = (CASES / "twelve" / "input.csv").read_text().splitlines()[0].split(";")
+    header = (tmp_path / "out").read_text().splitlines()[0].split(";")
+    assert len(wanted) == 12 and set(wanted) <= set(header) and len(header) == 16
+    assert [e.id for e in read(tmp_path / "out")] == [e.id for e in read(CASES / "twelve" / "input.csv")]
+
+
 def test_investigation_names_are_dropped_and_counted(reader) -> None:
     """Case data does not get in, not even into `extra`."""
     one = reader(row(MD5=md5(1), Investigationname="OPERATION CANARY"))
@@ -132,7 +178,7 @@ def test_a_derived_ref_is_not_written_as_an_image_id(tmp_path) -> None:
     assert [e.ref for e in read(tmp_path / "out", format="icse")] == [f"md5:{md5(1)}"]
 
 
-@given(batch=batches(max_size=4, state="active", about=None), safe=st.sampled_from(["yes", "no"]))
+@given(batch=batches(max_size=4, state="active", about=None, handling=None), safe=st.sampled_from(["yes", "no"]))
 def test_what_is_carried_comes_back_spreadsheet_safe_or_not(batch, safe, tmp_path) -> None:
     """Law 15 with the option that puts ' before what a spreadsheet would run."""
     options = {"spreadsheet_safe": safe}
