@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ from hashlib_interop.formats._vics_record import (
     KNOWN_FILE,
     OWN_FLAGS,
     OWN_TEXTS,
+    OWNER,
     PRINTS,
     SCALARS,
     Dialect,
     hash_kind,
+    holds_miniature,
     is_bare,
     is_link,
 )
@@ -38,20 +40,25 @@ EXTRA_DEPTH = 48
 _CODE = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
-def dialect_of(writing: Writing) -> Dialect:
-    """Return version and profile to write, from the options; `CannotWrite` for what there is not."""
+DialectOf = Callable[[Writing], Dialect]
+"""Given the options of a writer, the dialect to write."""
+
+
+def chosen_version(writing: Writing) -> str:
+    """Return the version to write, from the options; `CannotWrite` for one that there is not."""
     version = str(writing.options.get("version", "2.0"))
-    profile = str(writing.options.get("profile", "Default"))
     if version not in VERSIONS:
-        raise CannotWrite(
-            f"no VICS version {shown(version)}; known: {', '.join(VERSIONS)}", file=writing.name
-        )
-    if not re.fullmatch("[A-Za-z]{2,16}", profile):
-        raise CannotWrite(f"no profile {shown(profile)}: say US, UK, …", file=writing.name)
-    dialect = Dialect(version, profile, "Media")
-    if version != "2.0" and dialect.profile:
-        raise CannotWrite(f"VICS {version} cannot say a profile: write 2.0", file=writing.name)
-    return dialect
+        known = ", ".join(VERSIONS)
+        raise CannotWrite(f"no VICS version {shown(version)}; known: {known}", file=writing.name)
+    return version
+
+
+def chosen_kind(writing: Writing) -> str:
+    """Return `Media` or `Cases`, the shape to write; `CannotWrite` for another."""
+    shape = str(writing.options.get("shape", "media")).title()
+    if shape not in ("Media", "Cases"):
+        raise CannotWrite(f"no shape {shown(shape)}: say media or cases", file=writing.name)
+    return shape
 
 
 # Plain columns -------------------------------------------------------------------------------------------
@@ -88,32 +95,56 @@ def _media(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
 # Classifications -----------------------------------------------------------------------------------------
 
 
-def _classifications(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
-    """Carry one code of the profile's scheme, else that it is a known file where the version can say so.
+def _classifications(dialect_of: DialectOf, others: dict[str, Carry]) -> Carry:
+    """Carry one code of the profile's scheme or table, else a known file where the version can say so.
 
     A code that would be read back as a known benign file is not carried, nor the reverse.
     """
-    dialect = dialect_of(writing)
-    lists = batch.column("classifications")
-    items = lists.flatten()
-    rows = pc.list_parent_indices(lists).to_numpy()
-    known = mask_of(pc.equal(items.field("scheme"), KNOWN_FILE[0])) & mask_of(
-        pc.equal(items.field("code"), KNOWN_FILE[1])
-    )
-    code = mask_of(pc.equal(items.field("scheme"), dialect.scheme)) & mask_of(
-        pc.match_substring_regex(items.field("code"), _CODE)
-    )
-    number = dialect.known_file_category
-    shape = np.ones(batch.num_rows, bool) if number else _bare(batch, writing)
-    if number is None:
-        known[:] = False
-    else:
-        known &= shape[rows]
-        code &= ~(shape[rows] & mask_of(pc.equal(items.field("code"), str(number))))
-    coded = np.zeros(batch.num_rows, bool)
-    coded[rows[code]] = True
-    keep = code | (known & ~coded[rows])
-    return keep_items(lists, keep & _first_kept(rows, keep))
+
+    def carry(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
+        dialect = dialect_of(writing)
+        lists = _by_table(batch.column("classifications"), dialect)
+        items = lists.flatten()
+        rows = pc.list_parent_indices(lists).to_numpy()
+        known, code = _is_known_file(items), _has_number(items, dialect)
+        number = dialect.known_file_category
+        if number is None:
+            known[:] = False
+        else:
+            shape = np.ones(batch.num_rows, bool) if number else _bare(batch, writing, others)
+            known &= shape[rows]
+            code &= ~(shape[rows] & mask_of(pc.equal(items.field("code"), str(number))))
+        coded = np.zeros(batch.num_rows, bool)
+        coded[rows[code]] = True
+        keep = code | (known & ~coded[rows])
+        return keep_items(lists, keep & _first_kept(rows, keep))
+
+    return carry
+
+
+def _by_table(lists: pa.ListArray, dialect: Dialect) -> pa.ListArray:
+    """Return classifications with the numbers that the agency's table knows as what it says."""
+    if not dialect.table:
+        return lists
+    rows = lists.to_pylist()
+    for item in (item for row in rows for item in row or ()):
+        if item["scheme"] == dialect.scheme and item["code"] in dialect.table:
+            item["scheme"], item["code"] = dialect.table[item["code"]]
+    return pa.array(rows, lists.type)
+
+
+def _is_known_file(items: pa.StructArray) -> Mask:
+    scheme, code = (mask_of(pc.equal(items.field(n), KNOWN_FILE[n == "code"])) for n in ("scheme", "code"))
+    return scheme & code
+
+
+def _has_number(items: pa.StructArray, dialect: Dialect) -> Mask:
+    """Return the classifications that a Category can say."""
+    plain = mask_of(pc.match_substring_regex(items.field("code"), _CODE))
+    plain &= mask_of(pc.equal(items.field("scheme"), dialect.scheme))
+    known = dialect.backwards
+    meant = [(item["scheme"], item["code"]) in known for item in items.to_pylist()] if known else []
+    return plain | np.array(meant, bool) if meant else plain
 
 
 def _first_kept(rows: Any, keep: Mask) -> Mask:
@@ -123,19 +154,17 @@ def _first_kept(rows: Any, keep: Mask) -> Mask:
     return first
 
 
-def _bare(batch: pa.RecordBatch, writing: Writing) -> Mask:
+def _bare(batch: pa.RecordBatch, writing: Writing, others: dict[str, Carry]) -> Mask:
     """Tell which rows are written as one hash and a Category, nothing else: the shape of NSRLConvert."""
     hashes = np.zeros(batch.num_rows, int)
-    others = np.zeros(batch.num_rows, bool)
-    for name, carry in CARRIES.items():
-        if name == "classifications":
-            continue
+    more = np.zeros(batch.num_rows, bool)
+    for name, carry in others.items():
         held = mask_of(carry(batch, writing).is_valid())
         if name in ("md5", "sha1"):
             hashes += held
         else:
-            others |= held
-    return np.asarray((hashes == 1) & ~others, bool)
+            more |= held
+    return np.asarray((hashes == 1) & ~more, bool)
 
 
 # Own fields ----------------------------------------------------------------------------------------------
@@ -153,12 +182,12 @@ def _extra(batch: pa.RecordBatch, writing: Writing) -> pa.Array:
 
 
 def _own(row: Json, free_text: bool) -> str | None:
-    own = json.loads(row["extra"]).get("vics")
+    own = json.loads(row["extra"]).get(OWNER)
     if not isinstance(own, dict):
         return None
     kept = {key: _member(key, value, row, free_text) for key, value in own.items()}
     kept = {key: value for key, value in kept.items() if value is not _LEFT_OUT}
-    return canonical_json({"vics": kept}) if kept else None
+    return canonical_json({OWNER: kept}) if kept else None
 
 
 _LEFT_OUT = object()
@@ -166,7 +195,7 @@ _LEFT_OUT = object()
 
 def _member(key: str, value: Any, row: Json, free_text: bool) -> Any:
     """Return what is carried of one own field, or `_LEFT_OUT`."""
-    if is_link(key) or key == "Media" or _depth(value) > EXTRA_DEPTH:
+    if is_link(key) or key == "Media" or _depth(value) > EXTRA_DEPTH or holds_miniature({key: value}):
         return _LEFT_OUT
     if key == "MediaFiles":
         md5 = row["md5"].hex() if row["md5"] else ""
@@ -212,7 +241,7 @@ def media_files_of(row: Json, kept: list[Json]) -> list[Json]:
     return kept + [md5 | {"FileName": name} for name in row["file_names"] or () if name not in named]
 
 
-CARRIES: dict[str, Carry] = {
+_OTHERS: dict[str, Carry] = {
     **{name: whole(name) for name in ALGORITHM_KEYS.values()},
     "fingerprints": kinds(*PRINTS, most_each=1 << 40),
     "mime_type": _mime_type,
@@ -223,6 +252,10 @@ CARRIES: dict[str, Carry] = {
     "series": whole("series"),
     "tags": _some_text("tags", commas=False),
     "file_names": _some_text("file_names", commas=True),
-    "classifications": _classifications,
     "extra": _extra,
 }
+
+
+def carries(dialect_of: DialectOf) -> dict[str, Carry]:
+    """Return the carry rules of a format that writes VICS as `dialect_of` says."""
+    return {**_OTHERS, "classifications": _classifications(dialect_of, _OTHERS)}

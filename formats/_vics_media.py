@@ -38,12 +38,15 @@ from hashlib_interop.formats._vics_record import (
     MEDIA_KIND,
     OWN_FLAGS,
     OWN_TEXTS,
+    OWNER,
     SCALARS,
     TEXT_KEYS,
     BadMedia,
     Dialect,
     Record,
+    holds_miniature,
     taken_apart,
+    without_miniatures,
 )
 from hashlib_interop.json_columns import (
     ScalarColumns,
@@ -63,7 +66,7 @@ from hashlib_interop.strict_json import strict_json
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _HASH_KEYS = (*ALGORITHM_KEYS, "PhotoDNA")
-_HIDDEN = re.compile(rb'"(Miniature|Comments|Case\w*|Contact\w*)"')
+_HIDDEN = re.compile(rb'"(Miniature|Comments|Case\w*|Contact\w*)"', re.IGNORECASE)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -136,7 +139,8 @@ class MediaReader:
             if _is_case(value):
                 self._on_case(value)
                 return None
-            return taken_apart(value, self.reading.dropped)
+            dropped = self.reading.dropped
+            return taken_apart(without_miniatures(value, text, dropped), dropped)
         except BadMedia as error:
             self.refuse(frames, place, str(error), error.field, error.value)
         except ValueError as error:
@@ -161,7 +165,7 @@ def _shareable(text: bytes) -> bytes | None:
     except ValueError:
         return None
     kept = {key: part for key, part in value.items() if not _HIDDEN.fullmatch(f'"{key}"'.encode())}
-    return canonical_json(kept).encode()
+    return None if holds_miniature(kept) else canonical_json(kept).encode()
 
 
 class _Block:
@@ -262,8 +266,8 @@ class _Block:
             return
         codes, bad = numbers_of(self.scalars["Category"])
         self._fault(bad, "Category", "not a whole number")
-        schemes = pa.array([self.reader.dialect.scheme]).take(pa.array(np.zeros(self.count, np.int8)))
         known = self._known_files(codes)
+        schemes, codes = self._meant(codes)
         if known.any():
             self.reader.known_files += int(known.sum())
             schemes, codes = (
@@ -276,9 +280,19 @@ class _Block:
         )
         self.out["classifications"] = list_of(pairs, mask_of(held).astype(np.int32))
 
+    def _meant(self, numbers: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
+        """Return schemes and codes: by the agency's table, else the number in the scheme of the profile."""
+        dialect = self.reader.dialect
+        schemes = pa.array([dialect.scheme]).take(pa.array(np.zeros(self.count, np.int8)))
+        if not dialect.table:
+            return schemes, numbers
+        at = pc.index_in(numbers, pa.array([*dialect.table]))
+        meant = [pa.array([pair[part] for pair in dialect.table.values()]).take(at) for part in (0, 1)]
+        return pc.coalesce(meant[0], schemes), pc.coalesce(meant[1], numbers)
+
     def _known_files(self, codes: pa.StringArray) -> Mask:
         """Tell which records have the shape of a known benign file: NIST's 8, or NSRLConvert's bare 0."""
-        number = self.reader.dialect.known_file_category
+        number = None if self.frames.inner else self.reader.dialect.known_file_category
         known = mask_of(pc.equal(codes, str(number)))
         if number != 0 or not known.any():
             return known
@@ -315,7 +329,7 @@ class _Block:
             )
 
     def _extra(self) -> pa.StringArray:
-        """Return `{"vics": {…}}`, canonical, of the fields that the model has no place for."""
+        """Return `{OWNER: {…}}`, canonical, of the fields that the model has no place for."""
         for key in (*OWN_TEXTS, *((FREE_TEXT,) if self.reader.free_text else ())):
             if (texts := self._text(key)) is not None:
                 self.own[key] = quoted(texts)
@@ -326,8 +340,8 @@ class _Block:
         whole: list[str | None] = []
         for text, record in zip(texts.to_pylist(), self.records, strict=True):
             if record and record.rest:
-                own: dict[str, Any] = json.loads(text)["vics"] if text else {}
-                text = canonical_json({"vics": own | record.rest})
+                own: dict[str, Any] = json.loads(text)[OWNER] if text else {}
+                text = canonical_json({OWNER: own | record.rest})
             whole.append(text)
         return pa.array(whole, pa.string())
 
@@ -346,12 +360,12 @@ class _Block:
 
 
 def _members(own: dict[str, pa.StringArray]) -> pa.StringArray:
-    """Return JSON texts by key as `{"vics": {…}}`, null where a row has none."""
+    """Return JSON texts by key as `{OWNER: {…}}`, null where a row has none."""
     parts = [pc.binary_join_element_wise(f'"{key}":', own[key], ",", "").fill_null("") for key in sorted(own)]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "")
     inside = pc.binary_slice(joined.cast(pa.binary()), 0, -1).cast(pa.string())
     inside = pc.if_else(pc.equal(joined, ""), _NO_TEXT, inside)
-    return pc.binary_join_element_wise('{"vics":{', inside, "}}", "")
+    return pc.binary_join_element_wise(f'{{"{OWNER}":{{', inside, "}}", "")
 
 
 def media_of_types(types: pa.StringArray) -> pa.StringArray:

@@ -9,11 +9,20 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hashlib_interop.algorithms import algorithm_named, parse_base64, parse_hex
 from hashlib_interop.errors import BadDigest
+from hashlib_interop.format import Option
 from hashlib_interop.model import Json
+
+OWNER = "vics"
+"""The name in `extra`, for `caid` too: it is the same record."""
+
+CONTEXT_OPTION = Option("context", "context URL, for a file that says it after the records or not at all")
+FREE_TEXT_OPTION = Option("free_text", "yes: keep Comments")
+SHAPE_OPTION = Option("shape", "what to write: media, a hash set (default), or cases, one case export")
 
 # Column table --------------------------------------------------------------------------------------------
 
@@ -51,6 +60,40 @@ PRINTS = {"photodna": 144, "pdq": 32}
 MEDIA_KIND = re.compile(r"(image|video)/[!-.0-~]+", re.IGNORECASE)
 
 
+_MINIATURE = "miniature"
+_MAY_BE = re.compile(rb"miniature|\\u", re.IGNORECASE)
+
+
+def holds_miniature(value: object) -> bool:
+    """Tell whether a JSON value has imagery in it, at any depth."""
+    if isinstance(value, list):
+        return any(map(holds_miniature, value))
+    members = value.items() if isinstance(value, dict) else ()
+    return any(key.casefold() == _MINIATURE or holds_miniature(part) for key, part in members)
+
+
+def without_miniatures(record: Json, text: bytes, count: Counter[str]) -> Json:
+    """Return a record without imagery in places that are not its own, counted; `text` is the record's."""
+    if not _MAY_BE.search(text):
+        return record
+    return {key: value if key in _SCALARS else _thinned(value, count) for key, value in record.items()
+            if key in _SCALARS or not _is_miniature(key, count)}  # fmt: skip
+
+
+def _thinned(value: object, count: Counter[str]) -> object:
+    if isinstance(value, list):
+        return [_thinned(part, count) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _thinned(part, count) for key, part in value.items() if not _is_miniature(key, count)}
+
+
+def _is_miniature(key: str, count: Counter[str]) -> bool:
+    found = key.casefold() == _MINIATURE
+    count.update([DROPPED["Miniature"]] if found else [])
+    return found
+
+
 def is_link(key: str) -> bool:
     """Tell whether a key is an OData link, which says nothing of the media."""
     return key.startswith("odata.") or "@odata." in key
@@ -60,13 +103,16 @@ def is_link(key: str) -> bool:
 class Dialect:
     """What the context says: version, country profile (None where `Default` or none), `Media` or `Cases`.
 
-    `said`: the profile is the user's word, and overrules the shapes of known benign lists.
+    `said`: the profile is the user's word, and overrules the shapes of known benign lists. `home` is the
+    profile that a context without one means. `table` maps numbers to (scheme, code) by the word of an agency.
     """
 
     version: str | None = None
     profile: str | None = None
     kind: str | None = None
     said: bool = False
+    home: str | None = None
+    table: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         profile = (self.profile or "Default").upper()
@@ -75,7 +121,12 @@ class Dialect:
     @property
     def scheme(self) -> str:
         """The scheme of `Category`."""
-        return f"vics/{self.profile or 'unspecified'}"
+        return f"vics/{self.profile or self.home or 'unspecified'}"
+
+    @property
+    def backwards(self) -> dict[tuple[str, str], str]:
+        """The number for each (scheme, code) of the table."""
+        return {meant: number for number, meant in self.table.items()}
 
     @property
     def known_file_category(self) -> int | None:

@@ -131,7 +131,7 @@ class ArrayRecords:
     on_outer: Callable[[dict[str, Any]], None]
     diagnose: Callable[[bytes], str | None] = lambda text: None
     array: str = "value"
-    inner: str = "Media"
+    inner: str | None = "Media"
     block: int = BLOCK
     envelope: dict[str, Any] = field(default_factory=dict)
     count: int = 0
@@ -240,7 +240,7 @@ class ArrayRecords:
         fresh = True
         while True:
             end = self._first(self._scan.depth < depth)
-            case = self._named_array(self.inner, 4, end) if depth == 2 else None
+            case = self._named_array(self.inner, 4, end) if depth == 2 and self.inner else None
             frames = self._framed(depth, end if case is None else case, fresh)
             fresh &= not frames
             if frames:
@@ -325,4 +325,4 @@ class ArrayRecords:
         except ValueError as error:
             message = f"what stands around an array {self.inner!r} is not JSON: {error}"
             raise self.malformed(message, self.count) from None
-        return {name: part for name, part in value.items() if name.casefold() != self.inner.casefold()}
+        return {name: part for name, part in value.items() if name.casefold() != (self.inner or "").casefold()}

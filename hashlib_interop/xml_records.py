@@ -241,7 +241,7 @@ def _is_text(data: bytearray) -> bool:
 def _kinds(layout: Layout) -> dict[str, list[str]]:
     kinds: dict[str, list[str]] = {}
     for path in layout.records:
-        container, kind = path.split("/")
+        container, _, kind = path.rpartition("/")
         kinds.setdefault(container, []).append(kind)
     return kinds
 

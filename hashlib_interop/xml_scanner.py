@@ -40,11 +40,11 @@ Fault = tuple[str, str]
 class Layout:
     """Where the records are and what their columns are.
 
-    `records` are `container/record`; containers are children of the root. `columns` are paths inside a
-    record, in the order in which the format writes them: `member` and `fingerprints/md5` are texts,
-    `member@id` is an attribute (named before its element), `feedback/` an element that holds others.
-    `notes` are paths outside the records: `paging/next`, `images@count`. `check_root` gets the root's local
-    name and namespace and raises for a stranger.
+    `records` are `container/record`, containers being children of the root, or `record` where records are: these
+    always go through expat. `columns` are paths inside a record, in the order in which the format writes them:
+    `member` and `fingerprints/md5` are texts, `member@id` is an attribute (named before its element), `feedback/`
+    an element that holds others. `notes` are paths outside the records: `paging/next`, `images@count`, `@version`
+    of the root. `check_root` gets the root's local name and namespace and raises for a stranger.
     """
 
     records: tuple[str, ...]
@@ -95,7 +95,7 @@ class _Place:
     def grow(self, path: str, prefix: str, in_record: bool) -> _Place:
         """Add what a path of a layout names; return the place of its element."""
         element, _, attribute = path.partition("@")
-        steps = element.rstrip("/").split("/")
+        steps = element.rstrip("/").split("/") if element else []
         place = self
         for depth, step in enumerate(steps, 1):
             place = place.child(prefix, step, "/".join(steps[:depth]), in_record)
