@@ -9,25 +9,30 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.info import show_rejects
+from hashlib_interop.cli.schemes import crosswalk_option, relations_option, show_files
 from hashlib_interop.cli.shared import counted, emit, heading, say, table
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
     from hashlib_interop.converting import Converted
     from hashlib_interop.report import Loss
+    from hashlib_interop.translating import Translated
 
 
 @shared.command(
     """Turn lists of any format into one list of any other.
 
     Every record is kept, in order: nothing is merged (see: merge). What the target cannot carry is counted
-    and said before the output appears. With --strict, nothing is published where anything is rejected or
+    and said before the output appears; a record with a restriction that the target cannot say is not written,
+    unless --drop-handling names it. With --strict, nothing is published where anything is rejected or
     lost.""",
     examples="""
     hashlib-interop convert export.xml -o export.csv --to icse
     hashlib-interop convert a.json b.json -o both.parquet --source partner-a
     hashlib-interop convert set.json -o - --to native | head -3
     hashlib-interop convert set.json -o set.xml --to ncmec --strict --report lost.jsonl
+    hashlib-interop convert shared.jsonl -o set.json --to vics --drop-handling TLP:AMBER
+    hashlib-interop convert old.csv -o new.csv --to columns --scheme uk/sc-2014
     """,
     strict="something was rejected or lost, nothing published,",
 )
@@ -39,6 +44,10 @@ if TYPE_CHECKING:
 @click.option(
     "--report", metavar="FILE", help="Write every loss and every refused record here, as JSON Lines."
 )
+@shared.drop_handling_option
+@click.option("--scheme", metavar="SCHEME", help="Map classifications into this scheme; what no allowed relation maps is lost.")
+@crosswalk_option
+@relations_option
 @shared.strict_option
 @shared.json_option
 def command(
@@ -60,8 +69,11 @@ def command(
 
     with shared.json_lines(report, output, *inputs) as reported, shared.reading_settings(settings, reported) as given:
         place = sys.stdout.buffer if output == "-" else output
-        result = convert(inputs, place, to=to_format, allow=allow, **given)
+        chosen = {name: settings[name] for name in ("drop_handling", "scheme", "crosswalk", "relations")}
+        result = convert(inputs, place, to=to_format, allow=allow, **chosen, **given)
         if reported:
+            if result.translated:
+                reported(result.translated)
             for loss in result.losses:
                 reported(loss)
     emit(result.to_json(), lambda: None, as_json, err=output == "-")
@@ -75,6 +87,14 @@ def show_losses(losses: list[Loss], err: bool = False) -> None:
     table(("what", "count", "reason", "first"), rows, err=err)
 
 
+def _show_translated(done: Translated) -> None:
+    heading(f"Mapped into {shown(done.scheme, 100)} by {', '.join(done.relations)}", err=True)
+    if done.mapped:
+        rows = [(shown(x.from_scheme), shown(x.from_code), shown(x.to_code), x.relation, x.status, x.count) for x in done.mapped]
+        table(("from", "code", "to", "relation", "status", "values"), rows, err=True)
+    show_files([file.model_dump() for file in done.crosswalk], err=True)
+
+
 def _show(result: Converted, allowed: bool) -> None:
     inputs = [(shown(each.name, 40), each.format, each.read, each.rejected) for each in result.imports]
     table(("input", "format", "read", "rejected"), inputs, err=True)
@@ -82,8 +102,11 @@ def _show(result: Converted, allowed: bool) -> None:
     if result.dropped:
         heading("Dropped on read by rule", err=True)
         table(("what", "count"), [(shown(what), count) for what, count in result.dropped.items()], err=True)
+    if result.translated:
+        _show_translated(result.translated)
     if result.losses:
-        heading(f"Lost: {result.format} cannot carry it", err=True)
+        cannot = f"{result.format} cannot carry it"
+        heading(f"Lost: {f'no allowed relation, or {cannot}' if result.translated else cannot}", err=True)
         show_losses(result.losses, err=True)
     click.echo(err=True)
     if allowed:

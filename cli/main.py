@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "info": "Say what a file is and what it holds.",
     "lookup": "Look up the digests of a text in a hash set or a filter.",
     "merge": "Merge lists of several sources into one catalog.",
+    "schemes": "List the classification schemes, or show one, or how one relates to another.",
     "selftest": "Check that the library gives known answers on this machine.",
     "set-info": "Say what hash sets and filters hold.",
     "set-ops": "Count what two hash sets have in common, or make the set of it.",

@@ -13,13 +13,13 @@ import sqlite_utils
 
 from hashlib_interop.catalog import meta, opened_catalog
 from hashlib_interop.catalog_schema import STANDINGS
-from hashlib_interop.crosswalk import scheme_kind
 from hashlib_interop.digest_keys import keys_of
 from hashlib_interop.entry_digests import KNOWN_FILE, Wanted, numbered, rows_of
 from hashlib_interop.hset_file import WIDTHS
 from hashlib_interop.hset_payload import Batch, Sets
 from hashlib_interop.kernels import Mask
 from hashlib_interop.model import DIGESTS
+from hashlib_interop.schemes import scheme_kind
 
 ROWS = 1 << 16
 _SAID = "(SELECT json_group_array(scheme || ':' || code) FROM classifications WHERE entry = e.id)"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,6 +19,7 @@ from hashlib_interop.format import Format, Writing
 from hashlib_interop.reading import Reader, open_readers
 from hashlib_interop.report import Import, Loss, Reject
 from hashlib_interop.tally import RejectTally
+from hashlib_interop.translating import Translated, Translation
 from hashlib_interop.writing import Written, format_for, write_stream
 
 Output = str | os.PathLike[str] | BinaryIO
@@ -35,6 +36,10 @@ class Converted:
     losses: list[Loss] = field(default_factory=list)
     rejects: RejectTally = field(default_factory=RejectTally)
     published: bool = False
+    catalogs: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of the catalogs among the inputs, the policy and the crosswalk of the agency that they were made under."""
+    translated: Translated | None = None
+    """Where classifications were mapped into one scheme: into which, by what."""
 
     @property
     def read(self) -> int:
@@ -68,6 +73,8 @@ class Converted:
             "read": self.read,
             "rejected": self.rejected,
             "written": self.written,
+            "catalogs": self.catalogs,
+            "translated": self.translated and self.translated.model_dump(mode="json"),
             "losses": [loss.model_dump(mode="json") for loss in self.losses],
             "rejects": self.rejects.to_json(),
             "dropped": self.dropped,
@@ -83,6 +90,10 @@ def convert(
     format: str | None = None,
     source: str | None = None,
     options: Mapping[str, str] | None = None,
+    drop_handling: Collection[str] = (),
+    scheme: str | None = None,
+    crosswalk: str | os.PathLike[str] | None = None,
+    relations: Sequence[str] | None = None,
     limits: Limits | None = None,
     on_reject: Callable[[Reject], None] | None = None,
     allow: Callable[[Converted], bool] | None = None,
@@ -91,12 +102,15 @@ def convert(
     """Write the records of all inputs, in order, to `output` in the format `to` (else its suffix decides).
 
     Nothing is merged; of a catalog, formats that keep no entries get one row an item. `options` go to the readers or the writer, whoever knows the name; `from.NAME` and
-    `to.NAME` say which. `allow` is asked after everything is written and before a byte is published: where
-    it says no, nothing is. `settings` are the fields of `Reader`. A stream gets its bytes at the end, too.
+    `to.NAME` say which. A restriction that the format cannot say keeps its row back, unless `drop_handling` names it
+    (or `all`). With a `scheme`, classifications are mapped into it by these `relations` (without a word: `exactMatch`)
+    of the crosswalk, over which the rows of the file `crosswalk` go; what they do not map is a loss.
+    `allow` is asked after everything is written and before a byte is published: where it says no, nothing is. `settings` are the fields of `Reader`. A stream gets its bytes at the end, too.
     """
     target = format_for(getattr(output, "name", "-") if _is_stream(output) else cast(str, output), to)
     if target.write is None:
         raise CannotWrite(f"{target.name} can be read, not written")
+    translation = _translation(scheme, crosswalk, relations)
     result = Converted("-" if _is_stream(output) else os.fspath(cast(str, output)), target.name)
 
     def refuse(reject: Reject) -> None:
@@ -111,16 +125,33 @@ def convert(
         for path in inputs
         for reader in open_readers(path, format=format, source=source, limits=limits, **settings)
     ]
-    writing = Writing(result.output, routed(readers, target, options or {}), result.imports)
+    writing = Writing(result.output, routed(readers, target, options or {}), result.imports, frozenset(drop_handling))
     with contextlib.suppress(_NotAllowed), _place(output) as temporary:
         with temporary.open("r+b") as stream:
-            done = write_stream(_batches(readers, result.imports), cast(BinaryIO, stream), target, writing)
-        _finish(result, done, allow)
+            batches = _batches(readers, result.imports)
+            mapped = _mapped(batches, result.imports, translation) if translation else batches
+            done = write_stream(mapped, cast(BinaryIO, stream), target, writing)
+        result.catalogs = {one.input.name: one.facts for one in readers if one.format.name == "catalog"}
+        _finish(result, done, translation, allow)
     return result
 
 
-def _finish(result: Converted, done: Written, allow: Callable[[Converted], bool] | None) -> None:
+def _translation(
+    scheme: str | None, crosswalk: str | os.PathLike[str] | None, relations: Sequence[str] | None
+) -> Translation | None:
+    if scheme is not None:
+        return Translation(scheme, crosswalk, ("exactMatch",) if relations is None else relations)
+    if crosswalk is not None or relations is not None:
+        raise BadOption("a crosswalk or relations without a scheme: say into which one to map")
+    return None
+
+
+def _finish(
+    result: Converted, done: Written, translation: Translation | None, allow: Callable[[Converted], bool] | None
+) -> None:
     result.written, result.losses = done.written, done.losses
+    if translation:
+        result.translated, result.losses = translation.translated, translation.losses + done.losses
     if allow is not None and not allow(result):
         raise _NotAllowed
     result.published = True
@@ -131,6 +162,14 @@ def _batches(readers: Sequence[Reader], imports: list[Import]) -> Iterator[pa.Re
     for reader in readers:
         yield from reader.batches()
         imports.extend(reader.imports)
+
+
+def _mapped(
+    batches: Iterator[pa.RecordBatch], imports: list[Import], translation: Translation
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches with their classifications mapped; at the end, `imports` say so."""
+    yield from map(translation.batch, batches)
+    imports[:] = map(translation.marked, imports)
 
 
 def routed(readers: Sequence[Reader], target: Format, options: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,6 @@ import xxhash
 
 from hashlib_interop.algorithms import EMPTY_INPUT
 from hashlib_interop.columns import mask_of
-from hashlib_interop.crosswalk import scheme_kind
 from hashlib_interop.digest_keys import Keys, keys_of
 from hashlib_interop.errors import CannotWrite
 from hashlib_interop.fuse_numpy import hashes
@@ -28,6 +27,7 @@ from hashlib_interop.hset_file import WIDTHS
 from hashlib_interop.hset_payload import Batch, Numbers, Sets, TextSet
 from hashlib_interop.kernels import Mask
 from hashlib_interop.model import DIGESTS
+from hashlib_interop.schemes import scheme_kind
 
 KNOWN_FILE = "known-file"
 Hashes = npt.NDArray[np.uint64]

@@ -134,6 +134,8 @@ class Merged:
     conflicts: dict[str, int]
     resolved: int
     policy: str = "default"
+    crosswalk: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    """Name and SHA-256 of each file that rows of the crosswalk are from, the shipped one first."""
     losses: list[Loss] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 

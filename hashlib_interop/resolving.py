@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
-from hashlib_interop.crosswalk import load_crosswalk, scheme_kind
+from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.engine import CURRENT, QUARANTINED, STRONGEST_FIRST, WITHDRAWN, handling_text
 from hashlib_interop.handling import joined
 from hashlib_interop.model import Handling
 from hashlib_interop.policy import Policy
+from hashlib_interop.schemes import scheme_kind
 
 _SEPARATOR = "\x1f"
 
@@ -169,18 +170,19 @@ def _keep_most_severe(connection: duckdb.DuckDBPyConnection, policy: Policy) -> 
 
 
 def _join_handling(connection: duckdb.DuckDBPyConnection) -> None:
-    """The join of the labels of every entry; one unlabelled entry leaves the item unlabelled."""
+    """The join of the labels of every entry, an empty text for those without; no label where no entry has one."""
     connection.execute(
         f"""CREATE TABLE labels AS SELECT item, CASE WHEN min(handling) = max(handling) THEN min(handling)
-            ELSE string_agg(DISTINCT handling, '{_SEPARATOR}' ORDER BY handling) END AS labels
-        FROM alive JOIN joined USING (e) GROUP BY item HAVING count(handling) = count(*)"""
+            ELSE string_agg(DISTINCT handling, '{_SEPARATOR}' ORDER BY handling) END
+            || CASE WHEN count(handling) < count(*) THEN '{_SEPARATOR}' ELSE '' END AS labels
+        FROM alive JOIN joined USING (e) GROUP BY item HAVING count(handling) > 0"""
     )
     distinct = [row[0] for row in connection.execute("SELECT DISTINCT labels FROM labels ORDER BY 1").fetchall()]
     _register(connection, "label", {"labels": distinct, "handling": [_joined_text(text) for text in distinct]})
 
 
 def _joined_text(labels: str) -> str | None:
-    parsed = (Handling.model_validate(json.loads(text)) for text in labels.split(_SEPARATOR))
+    parsed = (Handling.model_validate(json.loads(text)) if text else None for text in labels.split(_SEPARATOR))
     return handling_text(joined(parsed))
 
 

@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hashlib_interop.algorithms import ALGORITHMS, is_denied
-from hashlib_interop.crosswalk import load_crosswalk, scheme_kind
+from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.handling import joined
 from hashlib_interop.model import Entry, Handling
 from hashlib_interop.policy import Policy
 from hashlib_interop.report import Import
+from hashlib_interop.schemes import scheme_kind
 
 LOWEST = datetime(1, 1, 1, tzinfo=UTC)
 STRONGEST_FIRST = tuple(ALGORITHMS)

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("formats/*.md"), *ROOT.glob("benchmarks/*.md")]
-WITH_OUTPUT = ["README.md", "docs/columns.md", "docs/lookup.md", "docs/policy.md"]
+WITH_OUTPUT = ["README.md", "docs/columns.md", "docs/lookup.md", "docs/policy.md", "docs/schemes.md"]
 
 
 def test_the_examples_of_the_library_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
