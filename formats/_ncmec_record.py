@@ -24,11 +24,7 @@ DIGEST_PATHS = {"md5": "fingerprints/md5", "sha1": "fingerprints/sha1", "sha256"
 """sha256 is read should it ever come; NCMEC has no place for it, so it is not written."""
 
 _OTHER_ROOTS = {
-    "members": "the member list",
-    "status": "the answer to the status call",
-    "availablefeedbackreasons": "the list of feedback reasons",
-    "availablecategorizations": "the list of categorisations",
-    "feedbacksubmission": "a submission of feedback",
+    "feedbacksubmission": "feedback to be sent: which entry it is about stands only in the address it goes to",
     "submissionresult": "the answer to a submission",
 }
 
@@ -37,8 +33,13 @@ def check_root(name: str, namespace: str, reading: Reading) -> None:
     """Refuse all but a `queryResult` of version 2 (or of no namespace), and say what the file is instead."""
     if name != "queryResult":
         known = _OTHER_ROOTS.get(name.lower())
-        what = f"this is {known}, not entries" if known else "not a list of entries"
+        what = f"this is {known}" if known else "not a list of entries"
         raise reading.malformed(f"the root element is <{shown(name)}>: {what}")
+    check_namespace(name, namespace, reading)
+
+
+def check_namespace(name: str, namespace: str, reading: Reading) -> None:
+    """Refuse a document of another version of the API, or of another namespace; that of none is taken."""
     if namespace.startswith(FAMILY) and namespace != NAMESPACE:
         version = shown(namespace[len(FAMILY) :])
         raise reading.malformed(f"version {version} of the Hash Sharing API: this reader knows v2 only")

@@ -11,30 +11,29 @@ Source: partner-formats.md, section 1 (NCMEC's documentation pages and facebook/
 An entry is known by the member's id and its own id: `ref` is `MEMBER/ENTRY`, parted by the first slash. Ids
 are unique inside one environment only, so each environment is a source of its own. Feedback on an entry
 becomes votes (`_ncmec_feedback.py`). How records become columns is in `_ncmec_page.py`, what one looks like in
-`_ncmec_record.py`, what survives a write in `_ncmec_carrying.py`. References to large fingerprints (`href`) are kept in `extra` and never fetched.
+`_ncmec_record.py`, what survives a write in `_ncmec_carrying.py`, pages in `_ncmec_pages.py`, the answers that
+are no lists in `_ncmec_answers.py`. References to large fingerprints (`href`) are kept in `extra`, never fetched.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs
 
 import pyarrow as pa
 
 from hashlib_interop.errors import BadOption, shown
-from hashlib_interop.files import CHUNK, private_folder
+from hashlib_interop.files import private_folder
 from hashlib_interop.format import Columns, Format, Option, Reading, Writing
+from hashlib_interop.formats._ncmec_answers import is_answer, note_answer
 from hashlib_interop.formats._ncmec_carrying import CARRIES, Window, refuses
-from hashlib_interop.formats._ncmec_feedback import feedback_xml, last_update
 from hashlib_interop.formats._ncmec_page import Page
-from hashlib_interop.formats._ncmec_record import LAYOUT, NAME, NAMESPACE, record_xml, stamp_text
+from hashlib_interop.formats._ncmec_pages import Pages, page_size
+from hashlib_interop.formats._ncmec_record import LAYOUT, NAME
 from hashlib_interop.model import Json
+from hashlib_interop.xml_documents import looked_at
 from hashlib_interop.xml_records import XmlRecords
 
 ENVIRONMENTS = (
@@ -51,8 +50,15 @@ ENVIRONMENTS = (
 
 
 def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
-    """Yield entries, each followed by the votes on it; position = number of the record in the file."""
+    """Yield entries, each followed by the votes on it; position = number of the record in the file.
+
+    Other answers of the service have none: what they say is noted as facts.
+    """
     _note_environment(reading)
+    head, stream = looked_at(stream)
+    if is_answer(_root(head)[0]):
+        note_answer(stream, reading)
+        return
     records = XmlRecords(stream, reading, LAYOUT)
     for block in records:
         columns = Page(block, records, reading).columns()
@@ -100,49 +106,19 @@ def _paging(url: str) -> str:
 # Writer --------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Spool:
-    """The records of one container, put aside until they have been counted."""
-
-    name: str
-    path: Path
-    count: int = 0
-    last: datetime | None = None
-    out: BinaryIO | None = field(default=None, repr=False)
-
-    def add(self, row: Json, votes: list[Json]) -> None:
-        """Write an entry with the votes on it."""
-        row["feedback_updated"] = last_update(votes)
-        assert self.out is not None
-        self.out.write(f"    {record_xml(row, feedback_xml(votes))}\n".encode())
-        self.count += 1
-        self.last = max(self.last or row["asserted_at"], row["asserted_at"])
-
-    def publish(self, stream: BinaryIO) -> None:
-        """Copy the container to the output. `maxTimestamp` is cut to the second: its readers expect that."""
-        last = self.last.replace(microsecond=0) if self.last else None
-        most = f' maxTimestamp="{stamp_text(last)}"' if last else ""
-        stream.write(f'  <{self.name} count="{self.count}"{most}>\n'.encode())
-        with self.path.open("rb") as records:
-            shutil.copyfileobj(records, stream, CHUNK)
-        stream.write(f"  </{self.name}>\n".encode())
-
-
 def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing) -> None:
-    """Write one page with everything: the counts come first, so the records go to a private folder before."""
+    """Write one page with everything; with the option `page_size` a zip of pages (`_ncmec_pages.py`)."""
+    size = page_size(writing)
     with private_folder() as folder:
-        spools = {media: _Spool(f"{media}s", folder / media) for media in ("image", "video")}
-        with spools["image"].path.open("wb") as images, spools["video"].path.open("wb") as videos:
-            spools["image"].out, spools["video"].out = images, videos
-            _spool(batches, spools)
-        stream.write(b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n')
-        stream.write(f'<queryResult xmlns="{NAMESPACE}">\n'.encode())
-        for spool in spools.values():
-            spool.publish(stream)
-        stream.write(b"</queryResult>\n")
+        pages = Pages(folder, size, writing.name)
+        try:
+            _fill(pages, batches)
+        finally:
+            pages.close()
+        pages.publish(stream)
 
 
-def _spool(batches: Iterable[pa.RecordBatch], spools: dict[str, _Spool]) -> None:
+def _fill(pages: Pages, batches: Iterable[pa.RecordBatch]) -> None:
     window: Window[tuple[Json, list[Json]]] = Window()
     for batch in batches:
         for row in batch.to_pylist():
@@ -150,28 +126,32 @@ def _spool(batches: Iterable[pa.RecordBatch], spools: dict[str, _Spool]) -> None
                 window[row["source"], row["about"]["ref"]][1].append(row)
                 continue
             for entry, votes in window.push((row["source"], row["ref"]), (row, [])):
-                spools[entry["media"]].add(entry, votes)
+                pages.add(entry, votes)
     for entry, votes in window.rest():
-        spools[entry["media"]].add(entry, votes)
+        pages.add(entry, votes)
 
 
 # Sniff ---------------------------------------------------------------------------------------------------
 
 _ROOT = re.compile(
-    rb"\s*+(?>(?><\?.*?\?>|<!--.*?-->|<!DOCTYPE[^<>\[]*+(?>\[.*?\]\s*+)?>)\s*+)*+<(?:[\w.-]++:)?+queryResult(?=[\s/>])([^>]*+)",
+    rb"\s*+(?>(?><\?.*?\?>|<!--.*?-->|<!DOCTYPE[^<>\[]*+(?>\[.*?\]\s*+)?>)\s*+)*+<(?:[\w.-]++:)?+([\w.-]++)(?=[\s/>])([^>]*+)",
     re.DOTALL,
 )
 
 
-def sniff(head: bytes) -> int:
-    """Claim what has the root `queryResult`: of NCMEC's namespace (any version), or of none."""
+def _root(head: bytes) -> tuple[str, bytes]:
+    """Return the name of the root element and its attributes; empty where none is seen."""
     found = _ROOT.match(head)
-    if not found:
-        return 0
-    spaces = re.findall(rb"\bxmlns(?::[\w.-]+)?\s*=\s*[\"']([^\"']*)", found[1])
+    return (found[1].decode(), found[2]) if found else ("", b"")
+
+
+def sniff(head: bytes) -> int:
+    """Claim all roots of NCMEC's namespace (any version), and `queryResult` without one."""
+    name, attributes = _root(head)
+    spaces = re.findall(rb"\bxmlns(?::[\w.-]+)?\s*=\s*[\"']([^\"']*)", attributes)
     if any(space.startswith(b"https://hashsharing.ncmec.org/") for space in spaces):
         return 95
-    return 0 if re.search(rb"\bxmlns\s*=", found[1]) else 90
+    return 90 if name == "queryResult" and not re.search(rb"\bxmlns\s*=", attributes) else 0
 
 
 FORMAT = Format(
@@ -192,6 +172,7 @@ FORMAT = Format(
             "member_id",
             "writer: the member under which entries without MEMBER/ENTRY as ref stand (default 0)",
         ),
+        Option("page_size", "writer: entries a page; the output is then a zip of pages that name their next"),
         Option("timestamp", "writer: the stamp of entries that have none, such as 2025-03-01T00:00:00Z"),
     ),
 )

@@ -346,9 +346,11 @@ def test_truncated_anywhere_fails() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ('<members xmlns="{}"/>', "this is the member list, not entries"),
-        ('<status xmlns="{}"/>', "the answer to the status call"),
-        ("<availableFeedbackReasons/>", "the list of feedback reasons"),
+        ('<feedbackSubmission xmlns="{}"/>', "this is feedback to be sent: which entry it is about stands only in the address"),
+        ('<submissionResult xmlns="{}"/>', "this is the answer to a submission"),
+        ('<members xmlns="https://hashsharing.ncmec.org/hashsharing/v1"/>', "version v1 of the Hash Sharing API"),
+        ('<status xmlns="https://example.org/"/>', "namespace https://example.org/"),
+        ('<members xmlns="{}"><member id="1">', "cut off"),
         ("<html/>", "not a list of entries"),
         (
             '<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v1"/>',
@@ -496,7 +498,9 @@ def test_the_benchmark_sample_reads_whole(tmp_path: Path) -> None:
         ("<queryResult><images/>", 90),
         ('<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v1">', 95),
         ('<queryResult xmlns="https://example.org/">', 0),
-        (f'<members xmlns="{NAMESPACE}">', 0),
+        (f'<members xmlns="{NAMESPACE}">', 95),
+        (f'<feedbackSubmission xmlns="{NAMESPACE}">', 95),
+        ("<members><member/>", 0),
         ("<queryResults>", 0),
         ("queryResult", 0),
         ('{"queryResult": 1}', 0),
@@ -505,7 +509,7 @@ def test_the_benchmark_sample_reads_whole(tmp_path: Path) -> None:
     ],
 )
 def test_sniff(head: str, claim: int) -> None:
-    """By the root element; other answers of the same service are not claimed."""
+    """By the namespace, so that what is no list can say what it is; without one, by the root element."""
     assert NCMEC.sniff(head.encode()) == claim
 
 
