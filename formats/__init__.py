@@ -15,15 +15,28 @@ from hashlib_interop.format import Format
 GROUP = "hashlib_interop.formats"
 
 MODULES: tuple[str, ...] = (
+    "arachnid",
+    "c4p",
+    "caid",
     "catalog",
     "columns",
+    "cybertipline",
+    "griffeye",
+    "hma",
     "icse",
+    "localfile",
     "native",
     "ncmec",
+    "ncmec_feedback",
     "parquet",
     "plain",
     "rejects",
+    "stopncii",
+    "tcap",
+    "threatexchange",
+    "tmk",
     "vics",
+    "vpdq",
 )
 
 
