@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "build": "Make a hash set of lists and catalogs, to look digests up in.",
     "conflicts": "List what cannot all hold in a catalog.",
     "convert": "Turn lists of any format into one list of any other.",
-    "formats": "List the formats, or show one in detail.",
+    "formats": "List the formats and the shipped column mappings, or show one in detail.",
     "info": "Say what a file is and what it holds.",
     "lookup": "Look up the digests of a text in a hash set or a filter.",
     "merge": "Merge lists of several sources into one catalog.",

@@ -1,6 +1,6 @@
 """One `Image` or `Movie` of a ReportIndex, once for the reader, the writer and what is carried.
 
-Source: partner-formats.md, section 3.8 (C4ALL @ b952d72; Clees4All and the X-Ways and Autopsy exporters write the same
+Source: docs/c4p.md (C4ALL @ b952d72; Clees4All and the X-Ways and Autopsy exporters write the same
 elements, the latter fewer of them).
 """
 

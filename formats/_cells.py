@@ -8,6 +8,7 @@ classifications and handling list of string (the codes), flags boolean, `size` i
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,8 +30,9 @@ from hashlib_interop.columns import (
     one_each,
 )
 from hashlib_interop.formats._mapping import LISTS, WIDTHS, Column
+from hashlib_interop.handling import as_row, codes_of, label_of
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import FLAGS, STAMP
+from hashlib_interop.model import FLAGS, HANDLING, STAMP, Handling
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODE: dict[str, Callable[[bytes], str]] = {
@@ -297,3 +299,26 @@ def _surviving_stamps(column: Column, values: pa.Array) -> pa.Array:
             return None
 
     return pa.array([cut(value) for value in values.to_pylist()], STAMP)
+
+
+# Handling ------------------------------------------------------------------------------------------------
+
+
+def labels_of(lists: pa.ListArray) -> pa.StructArray:
+    """Return lists of codes as handling labels, each distinct list read once."""
+    if lists.null_count == len(lists):
+        return pa.nulls(len(lists), HANDLING)
+    label = functools.cache(lambda codes: as_row(label_of(codes)))
+    return pa.array([codes and label(tuple(codes)) for codes in lists.to_pylist()], HANDLING)
+
+
+def codes_of_labels(labels: pa.StructArray) -> pa.ListArray:
+    """Return handling labels as lists of codes, null for a label that codes do not say exactly."""
+    if labels.null_count == len(labels):
+        return pa.nulls(len(labels), pa.list_(pa.string()))
+    found = []
+    for row in labels.to_pylist():
+        label = None if row is None else Handling.model_validate(row)
+        codes = codes_of(label)
+        found.append(list(codes) if codes and label_of(codes) == label else None)
+    return pa.array(found, pa.list_(pa.string()))

@@ -1,6 +1,6 @@
 """What law enforcement downloads of a CyberTip: JSON without a public schema, so all of this is INFERRED.
 
-Source: partner-formats.md, section 2.2, from two independent programs that read such files. Any key may be
+Source: docs/cybertipline.md, from two independent programs that read such files. Any key may be
 null or missing. Only what is named here is looked at; names of files, persons, captures (IP addresses),
 free text and metadata that is no hash are counted by their key and dropped.
 """

@@ -1,6 +1,6 @@
 """One file of a CyberTipline report: what may be read of it, as a row, and the row as `fileDetails`.
 
-Source: partner-formats.md, section 2.1. Every value that is taken has a closed form (number, token, hex,
+Source: docs/cybertipline.md. Every value that is taken has a closed form (number, token, hex,
 flag, stamp, one of a list), so that nothing else can come in where it does not belong. Reasons of refusal
 name the field and never show its value.
 """

@@ -1,6 +1,6 @@
 """Documents of the CyberTipline Reporting API: `fileDetails` (one, or several in our wrapper), `report`, answers.
 
-Source: partner-formats.md, section 2.1. What is not named here is skipped while it is read and counted:
+Source: docs/cybertipline.md. What is not named here is skipped while it is read and counted:
 persons, contacts, addresses, chat, names and places of files, free text never reach a tree.
 """
 

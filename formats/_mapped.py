@@ -7,7 +7,6 @@ survives its cells.
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -30,15 +29,21 @@ from hashlib_interop.columns import (
 )
 from hashlib_interop.delimited import Rows, read_rows, write_rows
 from hashlib_interop.format import Carry, Columns, Reading, Writing
-from hashlib_interop.formats._cells import read_cells, reason, survivors, write_cells
+from hashlib_interop.formats._cells import (
+    codes_of_labels,
+    labels_of,
+    read_cells,
+    reason,
+    survivors,
+    write_cells,
+)
 from hashlib_interop.formats._mapping import KINDS, LISTS, TEXTS, WIDTHS, Column, Mapping
-from hashlib_interop.handling import as_row, codes_of, label_of
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, FLAGS, HANDLING, Handling, canonical_json
+from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, FLAGS, canonical_json
 
 SAFE = "spreadsheet_safe"
 _NO_TEXT = pa.scalar(None, pa.string())
-# Cells that a spreadsheet runs (OWASP "CSV injection", and their full-width forms); faults.md 16.
+# Cells that a spreadsheet runs (OWASP "CSV injection", and their full-width forms).
 _FORMULA = "[=+\\-@\\t\\r\uff1d\uff0b\uff0d\uff20]"
 _FREE_TEXT = (*TEXTS, *LISTS, "classification", "extra", *(kind for kind in KINDS if kind not in WIDTHS))
 
@@ -148,7 +153,7 @@ def assembled(parts: list[_Part], mapping: Mapping, owner: str, count: int) -> C
         elif field == "extra":
             extras[part.name] = part.values
         elif field == "handling":
-            columns[field] = _labels(part.values)
+            columns[field] = labels_of(part.values)
         else:
             columns[field] = part.values
     if kinds:
@@ -158,26 +163,6 @@ def assembled(parts: list[_Part], mapping: Mapping, owner: str, count: int) -> C
     if extras:
         columns["extra"] = _extra(extras, owner)
     return columns
-
-
-def _labels(lists: pa.ListArray) -> pa.StructArray:
-    """Return lists of codes as handling labels, each distinct list read once."""
-    if lists.null_count == len(lists):
-        return pa.nulls(len(lists), HANDLING)
-    label = functools.cache(lambda codes: as_row(label_of(codes)))
-    return pa.array([codes and label(tuple(codes)) for codes in lists.to_pylist()], HANDLING)
-
-
-def _label_codes(labels: pa.StructArray) -> pa.ListArray:
-    """Return handling labels as lists of codes, null for a label that codes do not say exactly."""
-    if labels.null_count == len(labels):
-        return pa.nulls(len(labels), pa.list_(pa.string()))
-    found = []
-    for row in labels.to_pylist():
-        label = None if row is None else Handling.model_validate(row)
-        codes = codes_of(label)
-        found.append(list(codes) if codes and label_of(codes) == label else None)
-    return pa.array(found, pa.list_(pa.string()))
 
 
 def _classifications(codes: list[tuple[str, pa.ListArray]], mapping: Mapping, count: int) -> pa.ListArray:
@@ -247,7 +232,7 @@ def _taken(batch: pa.RecordBatch, name: str, column: Column, owner: str) -> pa.A
     if column.field == "extra":
         return _of_extra(batch.column("extra"), owner, name)
     if column.field == "handling":
-        return _label_codes(batch.column("handling"))
+        return codes_of_labels(batch.column("handling"))
     return batch.column(column.field)
 
 
@@ -333,11 +318,9 @@ def carries(fields: Iterable[str], owner: str, mapping_of: MappingOf) -> dict[st
             sources = {"fingerprints": KINDS, "classifications": ("classification",)}.get(field, (field,))
             parts = surviving(batch, mapping, owner, sources)
             found = assembled(parts, mapping, owner, batch.num_rows).get(field)
-            return (
-                pa.nulls(batch.num_rows, ENTRY_SCHEMA.field(field).type)
-                if found is None
-                else _cast(found, field)
-            )
+            if found is None:
+                return pa.nulls(batch.num_rows, ENTRY_SCHEMA.field(field).type)
+            return _cast(found, field)
 
         return carry
 

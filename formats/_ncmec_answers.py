@@ -1,6 +1,6 @@
 """Answers of the Hash Sharing API that are no lists: what they say becomes facts of the import, no entries.
 
-Source: partner-formats.md, sections 1.2 and 1.3. The name of the member list's root is not public: any root
+Source: docs/ncmec.md. The name of the member list's root is not public: any root
 with `member` in its name is taken for it. Address and user name in a `status` are dropped.
 
     members, status             fact `member 42` = its name

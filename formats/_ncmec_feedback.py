@@ -7,7 +7,7 @@
       <reason guid="…" name="…" type="Sha1"/> <members timestamp="…"><member id="44">Name</member></members>
     </reasons></negativeFeedback>
 
-Members may also stand inside their reason (partner-formats.md, 1.3, says the form is ambiguous). A vote's
+Members may also stand inside their reason (docs/ncmec.md, says the form is ambiguous). A vote's
 ref is `MEMBER/ENTRY#feedback/TYPE/up|down/VOTER[/REASON GUID]`, type and guid percent-encoded. Feedback with
 any element or attribute beyond these is not taken apart: it stays whole in the entry's `extra`.
 """

@@ -1,6 +1,6 @@
 """What an NCMEC entry looks like in XML, once for the reader, the writer and what is carried.
 
-Source: partner-formats.md, section 1.3. Elements stand in the order of the public fixtures.
+Source: docs/ncmec.md. Elements stand in the order of the public fixtures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Signals: hashes that stand under the name of their type, as ThreatExchange and its relatives give them.
 
-Source: partner-formats.md, sections 5 and 6. A type that is a text, an address or a query is no hash and is left
+Source: docs/threatexchange.md. A type that is a text, an address or a query is no hash and is left
 out; a type that is not known here is kept as it stands, and never taken for the hash of a file.
 """
 

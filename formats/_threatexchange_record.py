@@ -5,7 +5,7 @@
     {"id": "9…", "raw_indicator": "…", "type": "HASH_MD5", "last_updated": "2024-02-01T11:00:00+0000",
      "owner": {"id": "1…", "name": "…"}, "status": "MALICIOUS", "share_level": "AMBER", "tags": {"data": [ … ]}}
 
-Source: partner-formats.md, sections 5.1 and 5.2. The descriptors in an update are opinions on one indicator: they stay
+Source: docs/threatexchange.md. The descriptors in an update are opinions on one indicator: they stay
 together in `extra`, their tags and statuses count for the entry. An update without descriptors is a deletion.
 """
 

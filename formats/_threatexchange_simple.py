@@ -3,7 +3,7 @@
     indicator,first_descriptor_id,added_on,"tag tag"
     indicator,indicator_id,first_descriptor_id,added_on,"tag tag"        as HMA writes it
 
-Source: partner-formats.md, section 5.3. The type stands in the name of the file and nowhere in it; `added_on` may be
+Source: docs/threatexchange.md. The type stands in the name of the file and nowhere in it; `added_on` may be
 the word `mine`. pytx keeps the tags in no order, and of several owners only those of the first.
 """
 

@@ -36,7 +36,7 @@ CASE_FACTS = {
 CASES_NAMED = 10
 """Values of one fact that are kept; the number of cases is a fact of its own."""
 
-# An extra quote that Clees4All writes: "IsSuspected":"true"" (partner-formats.md, section 3.7).
+# An extra quote that Clees4All writes: "IsSuspected":"true"" (docs/vics.md).
 _EXTRA_QUOTE = re.compile(rb'"(\w+)"\s*:\s*"(?:true|false)""')
 
 

@@ -1,6 +1,6 @@
 """How a VICS file is written: a hash set (`#Media`) or one case (`#Cases`), of any version and profile.
 
-IPED wants the context first, then `value`, and nothing else at the top level (partner-formats.md, section 3.1).
+IPED wants the context first, then `value`, and nothing else at the top level (docs/vics.md).
 """
 
 from __future__ import annotations

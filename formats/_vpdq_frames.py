@@ -3,7 +3,7 @@
 The text of the kind `vpdq`: a line a frame, `frame,quality,pdq,timestamp` and LF, in the order of the file, no
 frame left out. `frame` is the number in the video, below 10^9, empty where the source gives none (in all lines then);
 `quality` 0 to 100; `pdq` 64 hex characters, lower case; `timestamp` seconds with at least 3 decimals and none
-cut. That is the text of the C++ tool, which comes back byte for byte. Source: partner dossier, section 6
+cut. That is the text of the C++ tool, which comes back byte for byte. Source: docs/vpdq.md
 (facebook/ThreatExchange, vpdqio.cpp and vpdq_util.py).
 """
 

@@ -1,6 +1,6 @@
 """Project Arachnid Shield (Canadian Centre for Child Protection): answers of its lookup calls. Read only.
 
-Source: partner-formats.md, section 4.4 (CdnCentreForChildProtection/arachnid-shield-sdk-python @ 3dc3b198).
+Source: docs/arachnid.md (CdnCentreForChildProtection/arachnid-shield-sdk-python @ 3dc3b198).
 
     {"size_bytes": 2835, "sha1_base32": "TQJ4…", "sha256_hex": "8A83…", "classification": "csam", "match_type": "near",
      "near_match_details": [{"timestamp": 0.0, "sha1_base32": "…", "sha256_hex": "…", "classification": "csam"}]}
@@ -140,7 +140,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="Project Arachnid Shield answers (C3P)",
-    spec="partner-formats.md section 4.4; arachnid-shield-sdk-python",
+    spec="arachnid-shield-sdk-python",
     sniff=sniff,
     read=read,
     delivery="delta",

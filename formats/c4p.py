@@ -1,4 +1,4 @@
-"""C4ALL/C4P ReportIndex XML, versions 1 and 2 (no public specification; partner-formats.md, section 3.8).
+"""C4ALL/C4P ReportIndex XML, versions 1 and 2 (no public specification; docs/c4p.md).
 
     <ReportIndex version="2.0">
       <Image> <path/> <picture/> <category/> … <hash/> <sha1Hash/> … </Image>
@@ -213,7 +213,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="C4ALL/C4P ReportIndex XML",
-    spec="not public; C4ALL @ b952d72 and other exporters (partner-formats.md section 3.8)",
+    spec="not public; C4ALL @ b952d72 and other exporters",
     sniff=sniff,
     read=read,
     write=write,

@@ -1,6 +1,6 @@
 """UK CAID: VICS of the UK profile. Neither the official schema nor its table of categories is public.
 
-Source: partner-formats.md, section 4.1 (Clees4All writes `2.0.xml/UK/$metadata#Cases`; MSAB XAMN imports the
+Source: docs/caid.md (Clees4All writes `2.0.xml/UK/$metadata#Cases`; MSAB XAMN imports the
 "gold disk" files). It is `vics` in all but the categories: a context without a profile means the UK's here, one of
 another country is refused, and an agency may bring the table that says what the numbers mean
 (`_vics_categories.py`). Without it they stay `vics/UK`. Two lists that go by this name or near it are benign: NIST's
@@ -75,7 +75,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name="caid",
     title="UK CAID (VICS, UK profile)",
-    spec="not public; VICS 2.0 of the UK profile as Clees4All writes it (partner-formats.md section 4.1)",
+    spec="not public; VICS 2.0 of the UK profile as Clees4All writes it",
     sniff=sniff,
     read=read,
     write=write,

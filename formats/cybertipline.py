@@ -1,6 +1,6 @@
 """NCMEC CyberTipline: the Reporting API's XML (documentation of 2025-06-11, its XSD), and downloads in JSON.
 
-Source: partner-formats.md, section 2. The XML is certain (XSD). The JSON that law enforcement downloads has no
+Source: docs/cybertipline.md. The XML is certain (XSD). The JSON that law enforcement downloads has no
 public schema: its shape is INFERRED from two programs that read it.
 
     <fileDetails>                      one file; several stand in a <fileDetailsList>, which is ours
@@ -83,7 +83,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="NCMEC CyberTipline: fileDetails and reports (XML), downloads (JSON, inferred)",
-    spec="partner-formats.md section 2; https://report.cybertip.org/ispws/xsd",
+    spec="https://report.cybertip.org/ispws/xsd",
     sniff=sniff,
     read=read,
     write=write,

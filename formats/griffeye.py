@@ -1,6 +1,6 @@
 """Griffeye Analyze CSV file list: 59 columns as one program reads them. There is no public specification.
 
-Source: partner-formats.md, section 3.8 (M. Kucenski's reader, which looks columns up by name). Users choose their
+Source: docs/griffeye.md (M. Kucenski's reader, which looks columns up by name). Users choose their
 columns, so any of them may be missing, in any order, and others may be there; a list without a digest is refused row
 by row. `Has Exif/GPS Informtion` is spelled so.
 
@@ -189,7 +189,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="Griffeye CSV file list",
-    spec="no public specification; columns as M. Kucenski's reader names them (partner-formats.md section 3.8)",
+    spec="no public specification; columns as M. Kucenski's reader names them",
     sniff=sniff,
     read=read,
     write=write,

@@ -1,6 +1,6 @@
 """Hasher-Matcher-Actioner 2.0: the content of a bank, with its signals. One object, or an array of them.
 
-Source: partner-formats.md, section 5.4 (facebook/ThreatExchange, hasher-matcher-actioner, `GET
+Source: docs/hma.md (facebook/ThreatExchange, hasher-matcher-actioner, `GET
 /c/bank/NAME/content/ID?include_signals=true`).
 
     {"id": 1, "disable_until_ts": 0, "original_media_uri": null, "bank": {"name": "B", "matching_enabled_ratio": 1.0},
@@ -169,7 +169,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="Hasher-Matcher-Actioner 2.0 bank content",
-    spec="partner-formats.md section 5.4; facebook/ThreatExchange hasher-matcher-actioner",
+    spec="facebook/ThreatExchange hasher-matcher-actioner",
     sniff=sniff,
     read=read,
     write=write,

@@ -1,6 +1,6 @@
 """INTERPOL ICSE / Baseline export, CSV as seen in 2022. There is no public specification.
 
-Source: partner dossier section 4.2 (IPED issue #1136 and PR #1169: 12 columns it requires, by name, any case
+Source: docs/icse.md (IPED issue #1136 and PR #1169: 12 columns it requires, by name, any case
 and order; `;`; a row may have one more, empty, field than the header). The file is the whole ICSE set: a row
 with `Baseline` No is *not* in INTERPOL's Baseline. No stamps and no deletions: each file is a snapshot.
 

@@ -1,6 +1,6 @@
 """pytx's LocalFile exchange: a signal a line, `TYPE VALUE`; or the value alone where the user says the type.
 
-Source: partner-formats.md, section 5.3 (facebook/ThreatExchange, exchanges/impl/file_api.py). TYPE is the name of a signal
+Source: docs/localfile.md (facebook/ThreatExchange, exchanges/impl/file_api.py). TYPE is the name of a signal
 type of pytx. Types that are a text, an address or a query are no hashes: dropped and counted; a type that is not
 known is kept in `extra`. A line is an entry, so of an entry one signal is written: the strongest, or that of the option.
 """
@@ -136,7 +136,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="pytx LocalFile, a signal a line",
-    spec="partner-formats.md section 5.3; facebook/ThreatExchange file_api.py",
+    spec="facebook/ThreatExchange file_api.py",
     sniff=sniff,
     read=read,
     write=write,

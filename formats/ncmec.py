@@ -1,6 +1,6 @@
 """NCMEC Hash Sharing API v2, `queryResult` (https://hashsharing.ncmec.org/hashsharing/v2).
 
-Source: partner-formats.md, section 1 (NCMEC's documentation pages and facebook/ThreatExchange @ baefb4ed).
+Source: docs/ncmec.md (NCMEC's documentation pages and facebook/ThreatExchange @ baefb4ed).
 
     <queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2">
       <images count="1" maxTimestamp="2024-02-01T10:00:00Z"> <image> … </image> </images>
@@ -157,7 +157,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="NCMEC Hash Sharing API v2 (XML)",
-    spec="partner-formats.md section 1; https://report.cybertip.org/hashsharing/v2/documentation.pdf",
+    spec="https://report.cybertip.org/hashsharing/v2/documentation.pdf",
     sniff=sniff,
     read=read,
     write=write,

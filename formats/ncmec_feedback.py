@@ -1,6 +1,6 @@
 """Our votes as feedback to NCMEC's Hash Sharing API v2: one `feedbackSubmission` a fingerprint of an entry.
 
-Source: partner-formats.md, section 1.2. The document says only up or down and why; which entry and fingerprint
+Source: docs/ncmec_feedback.md. The document says only up or down and why; which entry and fingerprint
 it is about stands in the address that it is put to. So this list of requests is ours, the bodies are NCMEC's:
 
     {"ncmec_feedback":1,"requests":[
@@ -154,7 +154,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="Feedback to NCMEC Hash Sharing: feedbackSubmission requests (JSON of XML)",
-    spec="partner-formats.md section 1.2; facebook/ThreatExchange, hash_api.py: submit_feedback",
+    spec="facebook/ThreatExchange, hash_api.py: submit_feedback",
     sniff=sniff,
     write=write,
     carries=CARRIES,

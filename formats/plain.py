@@ -1,6 +1,6 @@
 """Digests one a line: `algorithm hash`, `algorithm:hash`, or the hash alone when the user says the algorithm.
 
-There is no specification. 32 hex characters are MD5, NTLM, MD4 or ed2k (partner dossier, section 6): a bare
+There is no specification. 32 hex characters are MD5, NTLM, MD4 or ed2k (docs/plain.md): a bare
 hash without the option `algorithm` is refused, never guessed from its length. Lines that begin with `#`
 and empty lines are skipped and counted. A line is an entry, so of an entry one digest is written: the
 strongest, or that of the option.

@@ -1,6 +1,6 @@
 """StopNCII v1: pages of `FetchHashes`, and the body of `SubmitHashes` (https://api.stopncii.org/v1).
 
-Source: partner-formats.md, section 5.5 (facebook/ThreatExchange, exchanges/clients/stopncii/api.py).
+Source: docs/stopncii.md (facebook/ThreatExchange, exchanges/clients/stopncii/api.py).
 
     {"count": 1, "nextSetTimestamp": 1706868000, "nextPageToken": "…", "hasMoreRecords": false, "hashRecords": [
       {"lastModtimestamp": 1706781600, "signalType": "ImagePDQ", "hashValue": "…", "hashStatus": "Active",
@@ -134,7 +134,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="StopNCII.org FetchHashes, SubmitHashes",
-    spec="partner-formats.md section 5.5; facebook/ThreatExchange stopncii/api.py",
+    spec="facebook/ThreatExchange stopncii/api.py",
     sniff=sniff,
     read=read,
     write=write,

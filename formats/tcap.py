@@ -1,6 +1,6 @@
 """Tech Against Terrorism, TCAP hash list v2: pages of `GET /api/hash-list/v2/all`. Read only: there is no upload.
 
-Source: partner-formats.md, section 5.6 (facebook/ThreatExchange, exchanges/clients/techagainstterrorism/api.py).
+Source: docs/tcap.md (facebook/ThreatExchange, exchanges/clients/techagainstterrorism/api.py).
 
     {"count": 1, "next": null, "previous": null, "checkpoint": "1706868000.0,1", "results": [
       {"hash_digest": "…", "algorithm": "MD5", "ideology": "islamist", "file_type": "mp4", "deleted": false,
@@ -102,7 +102,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="Tech Against Terrorism hash list v2 (TCAP)",
-    spec="partner-formats.md section 5.6; facebook/ThreatExchange techagainstterrorism/api.py",
+    spec="facebook/ThreatExchange techagainstterrorism/api.py",
     sniff=sniff,
     read=read,
     delivery="delta",

@@ -1,6 +1,6 @@
 """ThreatExchange: pages of `threat_updates` and of `threat_descriptors` (Graph API v21.0), and pytx's `simple.TYPE.te`.
 
-Source: partner-formats.md, sections 5.1 to 5.3 (developers.facebook.com/docs/threat-exchange, facebook/ThreatExchange).
+Source: docs/threatexchange.md (developers.facebook.com/docs/threat-exchange, facebook/ThreatExchange).
 
     {"data": [ {…}, {…} ], "paging": {"cursors": {"before": "…", "after": "…"}, "next": "https://…"}}
 
@@ -65,7 +65,7 @@ def sniff(head: bytes) -> int:
 FORMAT = Format(
     name=NAME,
     title="ThreatExchange updates, descriptors, simple.TYPE.te",
-    spec="partner-formats.md sections 5.1-5.3; developers.facebook.com/docs/threat-exchange",
+    spec="developers.facebook.com/docs/threat-exchange",
     sniff=sniff,
     read=read,
     write=write,

@@ -1,6 +1,6 @@
 """TMK+PDQF of one video, `.tmk`: facebook/ThreatExchange, tmk/cpp (tmkfv.cpp, io/tmkiotypes.h). Read only.
 
-Source: partner dossier, section 6. Binary, little-endian: `TMK1` `FVEC` `PDQF`, five int32 (frames per second,
+Source: docs/tmk.md. Binary, little-endian: `TMK1` `FVEC` `PDQF`, five int32 (frames per second,
 periods P, Fourier coefficients m, dimension d, frames), then int32[P], float32[m], float32[d] and twice
 float32[P][m][d]. So a file has 32 + 4P + 4m + 4d + 8Pmd bytes to the byte: 263,344 at the only parameters that
 are in use. The file is one entry, and the fingerprint is the whole file.

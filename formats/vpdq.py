@@ -1,6 +1,6 @@
 """vPDQ: the PDQ of the frames of one video. facebook/ThreatExchange, vpdq (C++ text) and python-threatexchange (JSON).
 
-Source: partner dossier, section 6. Three spellings are read, told apart by their first character:
+Source: docs/vpdq.md. Three spellings are read, told apart by their first character:
 
     0,100,e561…95fc,0.000                                         text of the C++ tool: frame, quality, pdq, seconds
     ["e561…95fc,100,0.0", …]                                      pytx: pdq, quality, seconds; no frame numbers

@@ -51,7 +51,7 @@ class FingerprintKind:
     pattern: str = ""
 
 
-# Widths and patterns: partner dossier section 6 (PhotoDNA 144, PDQ 32, ZZ40 16, Lace 129 bytes). The rest are
+# Widths and patterns: the public sources (PhotoDNA 144, PDQ 32, ZZ40 16, Lace 129 bytes). The rest are
 # opaque. `vpdq` is the text of `formats/_vpdq_frames.py`, `tmk-pdqf` a whole .tmk file.
 FINGERPRINTS: dict[str, FingerprintKind] = {
     k.name: k
@@ -73,7 +73,7 @@ FINGERPRINTS: dict[str, FingerprintKind] = {
 
 _SPELLINGS = {spelling: a for a in ALGORITHMS.values() for spelling in a.spellings}
 
-# Digests that say nothing about a file: of the empty input, and of one repeated byte (faults.md 14). They
+# Digests that say nothing about a file: of the empty input, and of one repeated byte. They
 # are kept as statements, flagged, and never link two entries.
 EMPTY_INPUT: dict[str, bytes] = {
     "md5": bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e"),

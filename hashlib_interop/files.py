@@ -1,7 +1,7 @@
 """The door: paths, standard input and compressed files become one kind of stream; outputs appear whole.
 
 Inside the library a reader sees decompressed bytes, in UTF-8 without a byte order mark. Compression is
-known by content, read through with caps on output and ratio, and never nested (faults.md 4).
+known by content, read through with caps on output and ratio, and never nested.
 """
 
 from __future__ import annotations

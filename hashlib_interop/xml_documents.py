@@ -1,7 +1,7 @@
 """Small XML documents by expat: only what an allow-list names is ever held, the rest is counted and gone.
 
 A document gives one tree: its root; or, where the root is the `wrapper` of a layout, one a child of it. The
-bounds are those of `xml_scanner.py` (faults.md 1 and 2), and hold for what is skipped too.
+bounds are those of `xml_scanner.py`, and hold for what is skipped too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """XML by expat, one record at a time, with bounds on everything that a hostile file can blow up.
 
-The bounds are those of faults.md (1 and 2): a document type is refused before an entity can be expanded;
+A document type is refused before an entity can be expanded;
 depth, attributes, text, tags, records and distinct names are limited. Names inside a record are compared
 without regard to case; comments are skipped, processing instructions are skipped and counted.
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PLUGIN = Path(__file__).parent / "plugin"
-KEYS = [md5(b"synthetic-plugin-%d" % number).hexdigest() for number in range(3)]  # noqa: S324
+KEYS = [md5(b"synthetic-plugin-%d" % number).hexdigest() for number in range(3)]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Makes the synthetic ReportIndex files of tests/cases/c4p beside the dossier's sample: run it to make them again."""
+"""Makes the synthetic ReportIndex files of tests/cases/c4p beside a made-up sample: run it to make them again."""
 
 from __future__ import annotations
 

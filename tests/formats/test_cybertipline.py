@@ -78,7 +78,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "input"
 
 
-# What is never read (partner-formats.md 2; faults.md 32) ------------------------------------------------
+# What is never read -----------------------------------------------------
 
 IP = "<ipCaptureEvent><ipAddress>CANARY</ipAddress><eventName>CANARY</eventName><dateTime>CANARY</dateTime><possibleProxy>CANARY</possibleProxy><port>CANARY</port></ipCaptureEvent>"
 PERSON = (
@@ -229,7 +229,7 @@ def test_what_is_dropped_is_counted(path) -> None:
     }  # fmt: skip
 
 
-# fileDetails under the XSD (the dossier's table, section 2.1) -------------------------------------------
+# fileDetails under the XSD (the table below) -------------------------------------------
 
 TABLE = [
     ("reportId", 1, 1, r"-?\d{1,19}"), ("fileId", 1, 1, r"\S+( \S+)*"), ("fileName", 0, 1, ".*"), ("originalFileName", 0, 1, ".*"),
@@ -314,7 +314,7 @@ def reread(text: str) -> list[Entry]:
         return found
 
 
-def test_the_sample_of_the_dossier_holds_against_the_table() -> None:
+def test_the_sample_holds_against_the_table() -> None:
     """The table of this test is that of the XSD: the sample validates with xmllint. What we write of it does too."""
     tree = ET.parse(SAMPLES[0]).getroot()
     tree.attrib.clear()

@@ -101,7 +101,7 @@ def test_decimals_need_quotes_or_another_delimiter(tmp_path) -> None:
     load_mapping(str(path))
 
 
-def test_signals_are_what_the_dossier_says(tmp_path) -> None:
+def test_signals_are_what_their_kind_must_be(tmp_path) -> None:
     """TLSH and ssdeep by their patterns, PDQ of 32 bytes in hex or base64, SHA-1 in base32."""
     options = {"mapping": str(CASES / "signal_strings" / "mapping.toml")}
     said = json.loads((HERE / "samples" / "misc_signal_strings.json").read_text())

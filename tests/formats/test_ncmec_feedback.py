@@ -98,7 +98,7 @@ def test_requests_are_those_of_the_oracle(service) -> None:
 
 
 def test_bodies_are_those_of_the_samples() -> None:
-    """Of the dossier: an affirmative one, and a negative one with its reason."""
+    """The samples: an affirmative one, and a negative one with its reason."""
     namespace = 'xmlns="https://hashsharing.ncmec.org/hashsharing/v2"'
     (up, down), _ = written([vote(type="Md5"), vote(False, type="Sha1", guid=GUID)])
     assert up["body"] == f"<feedbackSubmission {namespace}><affirmative/></feedbackSubmission>"

@@ -64,7 +64,7 @@ def test_the_user_may_name_it(options, ref, path) -> None:
 
 
 def test_the_header_alone_is_refused_with_both_sizes(path) -> None:
-    """The sample of the dossier."""
+    """The 32 bytes of the case."""
     path.write_bytes(usual()[:32])
     with pytest.raises(MalformedInput, match="cut off: 32 bytes, the header says 263,344"):
         list(read(path))

@@ -36,8 +36,8 @@ def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing)
     """Write a line a row."""
     stream.write(HEAD)
     for batch in batches:
-        for row in batch.select(["md5", "series"]).to_pylist():
-            stream.write(f"{row['md5'].hex()} {row['series'] or ''}".rstrip().encode() + b"\n")
+        rows = batch.select(["md5", "series"]).to_pylist()
+        stream.writelines(f"{row['md5'].hex()} {row['series'] or ''}".rstrip().encode() + b"\n" for row in rows)
     stream.write(END)
 
 
