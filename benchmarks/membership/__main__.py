@@ -20,10 +20,11 @@ from benchmarks.membership.measuring import Results
 def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     words = argparse.ArgumentParser("benchmarks.membership", description="Membership of digests, side by side.")
-    words.add_argument("--quick", action="store_true", help="only what the ratios need, in some three minutes")
+    words.add_argument("--quick", action="store_true", help="only what the ratios need, in some five minutes")
     words.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
     words.add_argument("--scale", type=int, default=1, help="make everything so many times smaller, to try this out")
     words.add_argument("--only", action="append", default=[], metavar="NAME", help="only these contenders, and ours")
+    words.add_argument("--most", type=int, default=plan.LARGE, help="leave the sizes beyond out (100000000)")
     words.add_argument("--folder", type=Path, help="where the files go meanwhile (up to 20 GB)")
     words.add_argument("--name", help="also keep the result as benchmarks/results/NAME.json")
     return words.parse_args()
@@ -33,7 +34,7 @@ def main() -> None:
     """Measure, print one JSON object, keep it if it has a name; say on standard error how long it took."""
     given, results, began = arguments(), Results(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        run = plan.Plan(Path(folder), given.rounds, scale=given.scale, only=tuple(given.only))
+        run = plan.Plan(Path(folder), given.rounds, scale=given.scale, only=tuple(given.only), most=given.most)
         (plan.quick if given.quick else plan.full)(run, results)
         made = report.reported(run, results)
     if given.name:

@@ -47,13 +47,17 @@ OFTEN, SHARES = (HIT, LOOP, FILE), (LINE, PAIR, "lookup")
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes and rounds; some things go in `often` times as many. `scale` makes all smaller, to try the benchmark."""
+    """Sizes and rounds; some things go in `often` times as many. `scale` makes all smaller, to try the benchmark.
+
+    `most` leaves the larger sizes out of a full run.
+    """
 
     folder: Path
     rounds: int = 5
     often: int = 4
     scale: int = 1
     only: tuple[str, ...] = ()
+    most: int = LARGE
 
     def size(self, n: int) -> int:
         """Return a number of keys or queries as this run has it."""
@@ -103,7 +107,7 @@ def _at(
 
 def full(plan: Plan, results: Results) -> None:
     """Measure everybody at everything that they can do, at all sizes that fit."""
-    sizes = [n for n in (SMALL, MIDDLE, LARGE) if fits(plan, CONTENDERS[OURS], n)]
+    sizes = [n for n in (SMALL, MIDDLE, LARGE) if n <= plan.most and fits(plan, CONTENDERS[OURS], n)]
     data.make_keys(plan.folder, plan.size(max(sizes)))
     for size in sizes:
         _everybody(plan, size, results)
