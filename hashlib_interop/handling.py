@@ -20,8 +20,10 @@ PAP = ("CLEAR", "GREEN", "AMBER", "RED")
 UNKNOWN = "UNKNOWN"
 _NOTHING = (None, Handling())
 _TLP_1 = {"WHITE": "CLEAR"}
-_OPEN = ("TLP:CLEAR", "TLP:WHITE", "PAP:CLEAR", "PAP:WHITE", "EUROPOL:H0")
-"""Codes that restrict nothing: H0 names the purpose that all of this has."""
+UNLABELLED = "UNLABELLED"
+"""In `codes`: some of the statements joined have no label. It permits nobody, and takes nothing from the others."""
+_OPEN = ("TLP:CLEAR", "TLP:WHITE", "PAP:CLEAR", "PAP:WHITE", "EUROPOL:H0", UNLABELLED)
+"""Codes that restrict nothing that is stated: H0 names the purpose that all of this has."""
 
 STIX_TLP = {
     "613f2e26-407d-48c7-9eca-b8e91df99dc9": "WHITE",
@@ -73,12 +75,12 @@ def normal(label: Handling | None) -> Handling | None:
 def join(a: Handling | None, b: Handling | None) -> Handling | None:
     """Return the least label that is as strict as both.
 
-    None (unlabelled) permits nobody, so its join with a label is that label with TLP `UNKNOWN`: what restricts one of
-    two statements does not vanish because the other says nothing.
+    The join of a label with None is that label and `UNLABELLED`: what restricts one of two statements does not vanish
+    because the other says nothing.
     """
     if a in _NOTHING or b in _NOTHING or a is None or b is None:
         stated = normal(b if a in _NOTHING else a)
-        return stated and stated.model_copy(update={"tlp": UNKNOWN})
+        return stated and stated.model_copy(update={"codes": tuple(sorted({*stated.codes, UNLABELLED}))})
     return Handling(
         tlp=_higher(TLP, a.tlp, b.tlp),
         pap=_higher(PAP, a.pap, b.pap),
@@ -99,11 +101,12 @@ def permits(label: Handling | None, audience: str) -> bool:
 
     Unlabelled and unknown permit nobody; RED permits only who is named.
     """
-    if label is None or label in _NOTHING or label.audience == ():
+    if label is None or label in _NOTHING or label.audience == () or UNLABELLED in label.codes:
         return False
-    if label.audience is not None:
-        return audience in label.audience
-    return _rank(TLP, label.tlp)[0] < TLP.index("RED") and _rank(PAP, label.pap)[0] < len(PAP)
+    tlp, pap = _rank(TLP, label.tlp)[0], _rank(PAP, label.pap)[0]
+    if tlp == len(TLP) or pap == len(PAP):
+        return False
+    return tlp < TLP.index("RED") if label.audience is None else audience in label.audience
 
 
 # As text -------------------------------------------------------------------------------------------------
@@ -168,6 +171,10 @@ def _state_europol(match: re.Match[str], stated: dict[str, Any]) -> None:
     stated["codes"].append(f"EUROPOL:{match['code'].upper()}")
 
 
+def _state_unlabelled(match: re.Match[str], stated: dict[str, Any]) -> None:
+    stated["codes"].append(UNLABELLED)
+
+
 def _state_misp(match: re.Match[str], stated: dict[str, Any]) -> None:
     number, group = int(match["number"]), match["group"]
     if number == 4 and group:
@@ -204,6 +211,7 @@ _SYSTEMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], dict[str, Any]],
     for pattern, state in (
         (_CHAIN, _state_chain),
         (r"(?i:(?:EUROPOL:)?(?P<code>H[0-3]))", _state_europol),
+        (r"(?i:UNLABELLED)", _state_unlabelled),
         (r"(?i:MISP:(?P<number>[0-5])(?::(?P<group>[0-9a-f-]{36}))?)", _state_misp),
         (r"(?i:marking-definition--(?P<uuid>[0-9a-f-]{36}))", _state_stix),
         (r"(?i:NCMEC:(?P<member>[0-9]{1,18}))", _state_ncmec),

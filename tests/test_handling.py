@@ -74,3 +74,12 @@ def test_restrictions_are_codes_of_the_label(label) -> None:
     """All of them but those that restrict nothing."""
     assert {*restrictions(label)} <= {*codes_of(label)}
     assert restrictions(Handling(tlp="CLEAR", pap="CLEAR", codes=("EUROPOL:H0",))) == ()
+
+
+def test_an_unknown_label_permits_nobody_even_by_name() -> None:
+    """Nor does no label, joined to one that names its readers."""
+    named = Handling(audience=("x",))
+    assert permits(named, "x")
+    assert not permits(join(named, None), "x")
+    assert not permits(label_of(["audience:x", "SECRET"]), "x")
+    assert not permits(Handling(tlp="GREEN", pap="PURPLE", audience=("x",)), "x")
