@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Of every entry that counts, all digests; with each, who lists it and as what, and of a catalog the item's
     number. Left out, counted and said: what a source took back, votes, digests of empty input, files that only
     lists of known files hold. Lists that hold entries in several versions have to be merged first. With --filter,
-    OUT is a filter: small enough to send, wrong about a known part of all other digests, and no privacy device.""",
+    OUT is a filter: small enough to send, wrong about a known part of all other digests, and no privacy device;
+    what is restricted is left out of it, unless --drop-handling names the restriction.""",
     examples="""
     hashlib-interop build all.db -o all.hset
     hashlib-interop build ncmec=export.xml icse.csv -o both.hset --algorithm md5 --algorithm sha1
@@ -36,9 +37,8 @@ if TYPE_CHECKING:
     "--algorithm", "algorithms", multiple=True, metavar="NAME",
     help="Take digests of this algorithm only; one alone says what bare hashes are. May be repeated.",
 )  # fmt: skip
-@click.option(
-    "--known-files", is_flag=True, help="Take entries that only say that a file is known (NSRL), too."
-)
+@shared.known_files_option
+@shared.drop_handling_option
 @click.option(
     "--bare", is_flag=True, help="Digests only: leave out who lists them, as what, and item numbers."
 )
@@ -67,6 +67,7 @@ def command(
     output: str,
     algorithms: tuple[str, ...],
     known_files: bool,
+    drop_handling: tuple[str, ...],
     bare: bool,
     bits: str | None,
     key: int,
@@ -83,7 +84,7 @@ def command(
     rejects = RejectTally()
     settings |= {"source": None, "recorded_at": None}
     with shared.reading_settings(settings, rejects.add) as given:
-        lists = Lists(algorithm_names(algorithms or None), known_files, paths=inputs, settings=given)
+        lists = Lists(algorithm_names(algorithms or None), known_files, drop_handling=drop_handling, paths=inputs, settings=given)
         if bits:
             built = build_filter(lists, output, bits=int(bits), key=key, memory=memory, threads=threads)
         else:
@@ -104,6 +105,9 @@ def _show(built: Built) -> None:
     if built.left_out:
         heading("Left out")
         table(("what", "count"), list(built.left_out.items()))
+    if built.restricted:
+        heading("Restricted, and in the set, which does not say so: keep it in house")
+        table(("by", "entries"), list(built.restricted.items()))
     click.echo()
     rate = built.false_positive_rate
     fields(

@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 @shared.reading_options
 @shared.rejects_option
 @click.option(
-    "--report", metavar="FILE", help="Write every loss and every refused record here, as JSON Lines."
+    "--report", metavar="FILE", help="Write the losses (by field and reason, with the first example) and every refused record here, as JSON Lines."
 )
 @shared.drop_handling_option
+@shared.known_files_option
 @click.option("--scheme", metavar="SCHEME", help="Map classifications into this scheme; what no allowed relation maps is lost.")
 @crosswalk_option
 @relations_option
@@ -69,7 +70,7 @@ def command(
 
     with shared.json_lines(report, output, *inputs) as reported, shared.reading_settings(settings, reported) as given:
         place = sys.stdout.buffer if output == "-" else output
-        chosen = {name: settings[name] for name in ("drop_handling", "scheme", "crosswalk", "relations")}
+        chosen = {name: settings[name] for name in ("drop_handling", "known_files", "scheme", "crosswalk", "relations")}
         result = convert(inputs, place, to=to_format, allow=allow, **chosen, **given)
         if reported:
             if result.translated:
@@ -109,6 +110,8 @@ def _show(result: Converted, allowed: bool) -> None:
         heading(f"Lost: {f'no allowed relation, or {cannot}' if result.translated else cannot}", err=True)
         show_losses(result.losses, err=True)
     click.echo(err=True)
+    if allowed and result.read and not result.written:
+        say("nothing of what was read is in the output: see above")
     if allowed:
         say(f"{counted(result.written, 'record')} written to {shown(result.output, 200)} as {result.format}")
     else:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     hashlib-interop merge ncmec=page1.xml ncmec=page2.xml vics-us@2025-03-01=set.json -o all.db
     hashlib-interop merge all.db icse@2025-04-01=icse.csv -o all.db --policy policy.toml
     hashlib-interop merge inhouse=list.csv all.db -o all.db --sources sources.toml
-    hashlib-interop merge all.db -o for-partner.json --to vics --option profile=US
+    hashlib-interop merge all.db -o for-partner.json --to vics --option to.profile=US
     """,
     strict="something was rejected, lost or left in conflict",
 )
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @shared.to_option
 @shared.options_option
 @shared.drop_handling_option
+@shared.known_files_option
 @shared.max_rejects_option
 @shared.rejects_option
 @shared.recorded_at_option

@@ -106,6 +106,9 @@ drop_handling_option = click.option(
     metavar="CODE",
     help="Write restricted records although the target cannot say CODE (all: any code).",
 )
+known_files_option = click.option(
+    "--known-files", is_flag=True, help="Take entries that only say that a file is known (NSRL), too."
+)
 max_rejects_option = click.option(
     "--max-rejects",
     type=click.IntRange(0),
@@ -130,7 +133,7 @@ options_option = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_pairs,
-    help="A setting of the format (see: formats NAME). May be repeated.",
+    help="A setting of the format that is read or written (see: formats NAME); from.NAME and to.NAME say which. Repeatable.",
 )
 recorded_at_option = click.option(
     "--recorded-at",

@@ -7,6 +7,7 @@ Formats from outside come in by the entry-point group `hashlib_interop.formats`,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import import_module, metadata
 
 from hashlib_interop.errors import UnknownFormat, shown
@@ -61,7 +62,9 @@ class _Formats(Mapping[str, Format]):
             return declared
         point = self._plugins().get(name)
         if point is None:
-            raise UnknownFormat(f"no format {shown(name)!r}; known: {', '.join(self)}")
+            close = get_close_matches(name, list(self), 1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(self)}"
+            raise UnknownFormat(f"no format {shown(name)!r}; {hint}")
         plugged: Format = point.load()
         return plugged
 

@@ -89,8 +89,8 @@ def entry_of(kind: str, texts: dict[str, str], rest: Rest | None, drop: tuple[st
 
 
 def last_step(path: str) -> str | None:
-    """Return the name at the end of a path of Windows, else of Unix; None for none."""
-    name = path.rpartition("\\" if "\\" in path else "/")[2]
+    """Return the name at the end of a path of Windows or Unix, or of both mixed; None for none."""
+    name = re.split(r"[\\/]", path)[-1]
     return name if name.strip() else None
 
 

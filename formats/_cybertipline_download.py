@@ -17,10 +17,12 @@ from hashlib_interop.format import Reading
 from hashlib_interop.formats._cybertipline_record import File, Refused, is_stamp, is_token, report_number
 from hashlib_interop.formats._cybertipline_reporting import INCIDENTS
 from hashlib_interop.model import Json
-from hashlib_interop.strict_json import strict_json
+from hashlib_interop.strict_json import is_crowded, strict_json
 
 MOST = 64 << 20
 """Bytes of one download."""
+MARKS = 4 << 20
+"""Brackets and commas of one download."""
 _SHORT = 200
 _BY_LENGTH = {2 * ALGORITHMS[name].width: name for name in ("md5", "sha1", "sha256")}
 _READ = {
@@ -63,6 +65,8 @@ def _loaded(stream: BinaryIO, reading: Reading) -> Json:
         data += more
     if len(data) > MOST:
         raise reading.malformed(f"a download of more than {MOST:,} bytes")
+    if is_crowded(data, MARKS):
+        raise reading.malformed(f"a download of more than {MARKS:,} brackets and commas")
     try:
         value = strict_json(data)
     except json.JSONDecodeError as error:

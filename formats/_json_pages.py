@@ -25,9 +25,9 @@ import pyarrow as pa
 from hashlib_interop.columns import columns_of_rows, complete
 from hashlib_interop.errors import CannotWrite, MalformedInput
 from hashlib_interop.format import Carry, Columns, Reading, Refuses, Writing
-from hashlib_interop.json_records import DEPTH, RECORD, ArrayRecords
+from hashlib_interop.json_records import DEPTH, MARKS, RECORD, ArrayRecords
 from hashlib_interop.model import Json, canonical_json
-from hashlib_interop.strict_json import strict_json
+from hashlib_interop.strict_json import is_crowded, strict_json
 
 Options = Mapping[str, Any]
 EXTRA_DEPTH = 48
@@ -63,7 +63,8 @@ class RecordForm:
     `array` is the key of the array, None where the file is the array; `wanted` says what file this is, for errors.
     `row_of` names every row by `ref`; it raises `BadRecord` or `LeftOut`. `clean` takes out what is dropped by rule
     before that, in place, and counts it. `record_of` raises `BadRecord` for a row that the format cannot hold. `fields` are
-    those of a row.
+    those of a row. `telling` are keys that say that a record is deleted or restricted: in other letters they would say
+    nothing, so a record with one is refused.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RecordForm:
     clean: Callable[[Json, Options], Counter[str]] | None = None
     record_of: Callable[[Json, Options], Json] = _not_written
     fields: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
 
     def cleaned(self, record: Json, options: Options) -> Counter[str]:
         """Take out what is dropped by rule, in place; return what and how often."""
@@ -185,6 +187,8 @@ def document(stream: BinaryIO, reading: Reading, form: RecordForm) -> Json:
     text = stream.read(RECORD + 1)
     if len(text) > RECORD:
         raise reading.malformed(f"more than {RECORD >> 20} MiB: no single answer is that long")
+    if is_crowded(text, MARKS):
+        raise reading.malformed(f"more than {MARKS:,} brackets and commas: no single answer has so many")
     try:
         value = strict_json(text)
     except ValueError as error:
@@ -201,6 +205,7 @@ def row_read(record: Json, position: int, reading: Reading, form: RecordForm) ->
     for what, count in form.cleaned(record, reading.options).items():
         reading.drop(what, count)
     try:
+        _check_spelling(record, form)
         return form.row_of(record, reading.options) | {"position": position}
     except LeftOut as error:
         reading.drop(str(error))
@@ -208,6 +213,14 @@ def row_read(record: Json, position: int, reading: Reading, form: RecordForm) ->
         raw = canonical_json(record)
         reading.reject(position, str(error), field=error.field, value=error.value, raw=raw, redacted=True)
     return None
+
+
+def _check_spelling(record: Json, form: RecordForm) -> None:
+    folded = {key.casefold(): key for key in form.telling}
+    for key in record:
+        expected = folded.get(key.casefold(), key)
+        if key != expected:
+            raise BadRecord(f"the key is spelled {expected!r}", key, record[key])
 
 
 class _Chained(io.RawIOBase):

@@ -175,7 +175,7 @@ def _classifications(codes: list[tuple[str, pa.ListArray]], mapping: Mapping, co
         schemes.append(stated.scheme)
     which = np.repeat(np.arange(len(schemes)), [len(part) for part in rows])
     row = np.concatenate(rows)
-    order = np.lexsort((which, row))
+    order = np.lexsort((np.argsort(np.argsort(schemes))[which], row))  # a list is a set, in the order of its items
     pairs = pa.StructArray.from_arrays(
         [pa.array(schemes, pa.string()).take(pa.array(which)), pa.concat_arrays(texts)],
         fields=list(CLASSIFICATION),

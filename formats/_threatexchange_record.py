@@ -57,8 +57,9 @@ NO_HASH = ("TEXT_STRING", "TREND_QUERY", "URI", "RAW_URI", "UNCLICKABLE_URL", "D
 
 
 def clean(record: Json, options: Options) -> Counter[str]:
-    """Take out what names people, and free text unless it is asked for."""
+    """Take out what names people, every `paging` (it holds an access token), and free text unless it is asked for."""
     dropped: Counter[str] = Counter()
+    _drop_paging(record, dropped)
     for part in (record, *_descriptors(record)):
         owner = part.get("owner")
         if isinstance(owner, dict) and owner.pop("email", None) is not None:
@@ -66,6 +67,16 @@ def clean(record: Json, options: Options) -> Counter[str]:
         if options.get("free_text") != "yes" and part.pop("description", None) is not None:
             dropped["description (free text)"] += 1
     return dropped
+
+
+def _drop_paging(value: Any, dropped: Counter[str]) -> None:
+    """Take `paging` out at any depth: Graph API pages the lists inside a record too."""
+    if isinstance(value, dict):
+        if value.pop("paging", None) is not None:
+            dropped["paging of a list (access token)"] += 1
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        _drop_paging(part, dropped)
 
 
 def _descriptors(record: Json) -> list[Json]:
@@ -94,7 +105,7 @@ def row_of(record: Json, options: Options) -> Json:
     row["classifications"] = [{"scheme": STATUS, "code": code} for code in _statuses(rest)]
     row["asserted_at"] = _stamp(rest.pop("last_updated", None), "last_updated")
     row["contributor"] = _contributor(rest)
-    row["handling"] = _handling(taken(rest, "share_level", str, "a text"))
+    row["handling"] = _handling([rest, *(dict(part) for part in _descriptors(record))])
     row["ref"] = _id(rest) or row["ref"]
     return row | {"extra": put_aside(NAME, rest)}
 
@@ -177,8 +188,10 @@ def _owner_name(part: Json) -> str | None:
     return next((text for text in said if isinstance(text, str) and text), None)
 
 
-def _handling(share_level: str | None) -> Json | None:
-    label = label_of([f"TLP:{share_level}"]) if share_level else None
+def _handling(parts: list[Json]) -> Json | None:
+    """Return the strictest share level of a record and the descriptors in it; taken out of the record."""
+    levels = {taken(part, "share_level", str, "a text") for part in parts} - {None, ""}
+    label = label_of([f"TLP:{level}" for level in sorted(levels)]) if levels else None
     return {"tlp": label.tlp} if label else None
 
 
@@ -263,6 +276,7 @@ FORM = RecordForm(
     clean=clean,
     row_of=row_of,
     record_of=record_of,
+    telling=("should_delete", "share_level", "descriptors"),
     fields=(
         "ref", "contributor", "asserted_at", "md5", "sha1", "sha256", "fingerprints", "media", "classifications", "tags",
         "handling", "extra",

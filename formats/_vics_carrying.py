@@ -203,7 +203,7 @@ def _member(key: str, value: Any, row: Json, free_text: bool) -> Any:
     if key == "AlternativeHashes":
         return _items(value, lambda item: hash_kind(item.get("HashName")) is None)
     if key not in SCALARS:
-        return value
+        return _LEFT_OUT if key.casefold() == FREE_TEXT.casefold() and not free_text else value
     fits = (
         (key in OWN_FLAGS and isinstance(value, bool))
         or (key in OWN_TEXTS and isinstance(value, str))

@@ -32,6 +32,7 @@ from hashlib_interop.formats._vics_record import (
     DROPPED,
     FLAG_KEYS,
     FREE_TEXT,
+    HIDDEN,
     KNOWN_FILE,
     LINK_KEYS,
     LINKS,
@@ -66,7 +67,7 @@ from hashlib_interop.strict_json import strict_json
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _HASH_KEYS = (*ALGORITHM_KEYS, "PhotoDNA")
-_HIDDEN = re.compile(rb'"(Miniature|Comments|Case\w*|Contact\w*)"', re.IGNORECASE)
+_HIDDEN = re.compile(rb'"(' + HIDDEN.pattern.encode() + rb')"', re.IGNORECASE)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -140,7 +141,7 @@ class MediaReader:
                 self._on_case(value)
                 return None
             dropped = self.reading.dropped
-            return taken_apart(without_miniatures(value, text, dropped), dropped)
+            return taken_apart(without_miniatures(value, text, dropped), dropped, self.free_text)
         except BadMedia as error:
             self.refuse(frames, place, str(error), error.field, error.value)
         except ValueError as error:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Columns, Reading
 from hashlib_interop.formats._vics_media import MediaReader
-from hashlib_interop.formats._vics_record import Dialect
+from hashlib_interop.formats._vics_record import HIDDEN, Dialect
 from hashlib_interop.json_records import ArrayRecords
 from hashlib_interop.model import Json, canonical_json
 
@@ -77,6 +77,8 @@ def diagnosis(text: bytes) -> str | None:
 def _context(envelope: Json, reading: Reading) -> str | None:
     given = reading.options.get("context")
     found = [part for name, part in envelope.items() if name.casefold() in CONTEXT_KEYS]
+    if not given and any(part != found[0] for part in found):
+        raise reading.malformed("two contexts that differ, and so do their categories: say which by the option context")
     context = given or (found[0] if found else None)
     if context is not None and not (isinstance(context, str) and CONTEXT.fullmatch(context)):
         raise reading.malformed(f"not a VICS file: its context is {shown(context)}")
@@ -104,7 +106,9 @@ def _note(envelope: Json, dialect: Dialect, inner: set[bool], cases: _Cases, rea
     if dialect.kind and dialect.kind != structure and (inner or cases.count):
         reading.fact("mismatch", f"the context says {dialect.kind}, the records are {structure}")
     for name, value in envelope.items():
-        if name.casefold() not in CONTEXT_KEYS:
+        if HIDDEN.fullmatch(name):
+            reading.drop(f"key {shown(name)}")
+        elif name.casefold() not in CONTEXT_KEYS:
             reading.fact(f"key {shown(name)}", canonical_json(value))
     cases.note()
 

@@ -42,6 +42,8 @@ DROPPED = {
     "Miniature": "Miniature (imagery)",
     FREE_TEXT: "Comments (free text)",
 }
+HIDDEN = re.compile("Miniature|Comments|Case\\w*|Contact\\w*", re.IGNORECASE)
+"""Keys whose values stand in no fact and no refused record."""
 LINKS = "odata links"
 LINK_KEYS = (
     "odata.id", "odata.editLink",
@@ -157,22 +159,34 @@ class Record:
     prints: list[tuple[str, bytes]]
 
 
-def taken_apart(record: Json, count: Counter[str]) -> Record:
-    """Return a record in its parts; count the links dropped. `BadMedia` where a list is not what it must be."""
+def taken_apart(record: Json, count: Counter[str], free_text: bool = False) -> Record:
+    """Return a record in its parts; count the links dropped, and free text under another spelling of its key. `BadMedia` where a list is not what it must be."""
     found = Record({}, {}, [], [])
     for key, value in record.items():
         if key in _SCALARS:
             if isinstance(value, (dict, list)):
-                raise BadMedia("holds an object or a list", key, value)
+                raise BadMedia("holds an object or a list", key, None if key in DROPPED else value)
             found.plain[key] = value
         elif is_link(key):
             count[LINKS] += 1
+        elif key.casefold() == FREE_TEXT.casefold() and not free_text:
+            _hide(found.plain, record, value, count)
         else:
             found.rest[key] = value
     md5 = found.plain.get("MD5")
     _take_files(found, md5 if isinstance(md5, str) else "", count)
     _take_hashes(found, md5 if isinstance(md5, str) else "")
     return found
+
+
+def _hide(plain: Json, record: Json, value: object, count: Counter[str]) -> None:
+    """Take free text under another spelling of its key for what it is: a record with it is no bare known file."""
+    if FREE_TEXT in record:
+        count[DROPPED[FREE_TEXT]] += value is not None
+    elif isinstance(value, (dict, list)):
+        raise BadMedia("holds an object or a list", FREE_TEXT)
+    else:
+        plain[FREE_TEXT] = value
 
 
 def _objects(rest: Json, key: str) -> list[Json]:

@@ -89,7 +89,7 @@ def row_of(record: Json, options: Options) -> Json:
     """Return the row that an answer says."""
     rest = dict(record)
     code = needed(rest, "classification")
-    if code == NO_STATEMENT:
+    if code.casefold() == NO_STATEMENT:
         raise LeftOut(f"{NO_STATEMENT} (no statement)")
     row: Json = {"classifications": [{"scheme": SCHEME, "code": code}]}
     sha1, sha256 = (taken(rest, key, str, "a text") for key in ("sha1_base32", "sha256_hex"))

@@ -3,7 +3,7 @@
 Source: docs/hma.md (facebook/ThreatExchange, hasher-matcher-actioner, `GET
 /c/bank/NAME/content/ID?include_signals=true`).
 
-    {"id": 1, "disable_until_ts": 0, "original_media_uri": null, "bank": {"name": "B", "matching_enabled_ratio": 1.0},
+    {"id": 1, "disable_until_ts": 1, "original_media_uri": null, "bank": {"name": "B", "matching_enabled_ratio": 1.0},
      "signals": {"pdq": "…"}, "metadata": {"content_id": "…", "content_uri": null, "json": {}, "collab": {}}, "note": null}
 
 Where a content is to be found (`original_media_uri`, `metadata.content_uri`) is dropped. Written is an array: HMA has no
@@ -46,7 +46,10 @@ SIGNALS = (
     Signal("video_md5", "md5", "video", only=("video",)),
     Signal("pdq", "pdq"),
 )
+PLACES = ("original_media_uri", "content_uri")
 NO_HASH = ("raw_text", "url", "trend_query")
+ENABLED = 1
+"""Of `disable_until_ts`: 0 is disabled for good, any other a time (storage/interface.py, `BankContentConfig`)."""
 _ID = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 
 # Reader --------------------------------------------------------------------------------------------------
@@ -76,18 +79,24 @@ def _other(content: Json) -> str:
 
 def clean(record: Json, options: Options) -> Counter[str]:
     """Take out where the content is, and free text unless it is asked for."""
-    metadata = record.get("metadata")
     dropped: Counter[str] = Counter()
-    if record.pop("original_media_uri", None) is not None:
-        dropped["original_media_uri"] += 1
-    if isinstance(metadata, dict) and metadata.pop("content_uri", None) is not None:
-        dropped["content_uri"] += 1
+    _drop_places(record, dropped)
     if options.get("free_text") != "yes" and record.pop("note", None) is not None:
         dropped["note (free text)"] += 1
     signals = record.get("signals")
     if isinstance(signals, dict):
         dropped += Counter(f"{name} (no hash)" for name in NO_HASH if signals.pop(name, None) is not None)
-    return dropped
+    return +dropped
+
+
+def _drop_places(value: Any, dropped: Counter[str]) -> None:
+    """Take out where the content is, at any depth: `metadata.json` is what a user of HMA has put there."""
+    if isinstance(value, dict):
+        for key in [key for key in value if key.casefold() in PLACES]:
+            dropped[key.casefold()] += value.pop(key) is not None
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        _drop_places(part, dropped)
 
 
 def row_of(record: Json, options: Options) -> Json:
@@ -106,7 +115,7 @@ def row_of(record: Json, options: Options) -> Json:
         row["ref"] = str(number)
     elif "ref" not in row:
         raise BadRecord("has neither an id nor a signal that is known", "signals")
-    if rest.get("disable_until_ts") == 0:
+    if type(rest.get("disable_until_ts")) is int and rest["disable_until_ts"] == ENABLED:
         del rest["disable_until_ts"]
     return row | {"extra": put_aside(NAME, rest)}
 
@@ -137,7 +146,7 @@ def record_of(row: Json, options: Options) -> Json:
         raise BadRecord("no hash")
     number = {"id": int(row["ref"])} if _ID.fullmatch(row["ref"]) else {}
     rest = {key: value for key, value in sorted(own.items()) if key not in ("id", "signals", "disable_until_ts")}
-    return number | {"disable_until_ts": own.get("disable_until_ts", 0), "signals": signals} | rest
+    return number | {"disable_until_ts": own.get("disable_until_ts", ENABLED), "signals": signals} | rest
 
 
 def write(batches: Iterable[pa.RecordBatch], stream: BinaryIO, writing: Writing) -> None:
@@ -152,6 +161,7 @@ FORM = RecordForm(
     clean=clean,
     row_of=row_of,
     record_of=record_of,
+    telling=("disable_until_ts",),
     fields=("ref", "md5", "sha256", "fingerprints", "media", "extra"),
 )
 

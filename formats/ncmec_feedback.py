@@ -36,7 +36,8 @@ FINGERPRINTS = (
 )  # fmt: skip
 """As they stand in addresses; of the last two, sources name one or the other."""
 
-_ENTRY = re.compile("[0-9]{1,18}/.+", re.ASCII | re.DOTALL)
+_ENTRY = re.compile(r"[0-9]{1,18}/(?!\.{1,2}\Z).+", re.ASCII | re.DOTALL)
+"""`.` and `..` are no part of an address: clients take them out of it, with the part before."""
 _GUID = re.compile("[0-9A-Za-z-]{1,64}", re.ASCII)
 _FOLDED = {name.replace("_", ""): name for name in FINGERPRINTS}
 
@@ -93,9 +94,18 @@ def refuses(batch: pa.RecordBatch, writing: Writing) -> list[tuple[str, Mask]]:
     fingerprint, guid, member = _defaults(writing)
     reasons: dict[str, Mask] = {}
     for index, row in enumerate(batch.select(["about", "vote", "extra"]).to_pylist()):
-        if reason := _reason(row, _own(row["extra"]), fingerprint, guid, member):
+        reason = _reason(row, _own(row["extra"]), fingerprint, guid, member)
+        if reason is None and row["about"]["source"] != _list_of(row, writing):
+            reason = "a vote on another list than the first: ids are unique in one only, --option source=… says which"
+        if reason:
             reasons.setdefault(reason, np.zeros(batch.num_rows, bool))[index] = True
     return list(reasons.items())
+
+
+def _list_of(row: Json, writing: Writing) -> str:
+    """Return the list whose votes are written: that of the option `source`, else that of the first vote."""
+    given = writing.options.get("source")
+    return str(given or writing.memory.setdefault("ncmec_feedback list", row["about"]["source"]))
 
 
 def _reason(row: Json, own: Json, fingerprint: str | None, guid: str | None, member: str | None) -> str | None:
@@ -166,5 +176,6 @@ FORMAT = Format(
         Option("fingerprint", f"writer: the one of votes that name none, of {', '.join(FINGERPRINTS)}"),
         Option("member_id", "writer: our member; votes of others are not sent, those of nobody are ours"),
         Option("reason", "writer: the guid of the reason of votes against that give none"),
+        Option("source", "writer: the list whose entries are voted on (default: that of the first vote)"),
     ),
 )

@@ -62,7 +62,8 @@ def _columns(reject: Reject, position: int, reading: Reading) -> Iterator[Column
     before, after = reject.frame
     inner = _inner(reject, reading)
     _remember(reject, reading)
-    for columns in _reader(reject)(io.BytesIO(f"{before}{reject.raw}{after}".encode()), inner):
+    text = cast(io.RawIOBase, io.BytesIO(f"{before}{reject.raw}{after}".encode()))
+    for columns in _reader(reject)(io.BufferedReader(text), inner):
         count = len(columns["position"])
         columns["position"] = pa.array([position] * count, pa.int64())
         columns["source"] = constant(reject.source, pa.string(), count)

@@ -47,7 +47,8 @@ SIGNALS = (
 """The text of VideoTMK is not public: kept as it stands."""
 
 NO_HASH = ("Text", "URL")
-DELETED = ("Withdrawn", "Deleted")
+DELETED = ("withdrawn", "deleted")
+"""In any case of letters: what is withdrawn may not come back as active."""
 
 # Reader --------------------------------------------------------------------------------------------------
 
@@ -64,9 +65,11 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
 
 
 def clean(record: Json, options: Options) -> Counter[str]:
-    """Take out the case numbers."""
-    cases = record.pop("caseNumbers", None)
-    count = len(cases) if isinstance(cases, dict | list) else int(cases is not None)
+    """Take out the case numbers, however their key is cased."""
+    count = 0
+    for key in [key for key in record if key.casefold() == "casenumbers"]:
+        cases = record.pop(key)
+        count += len(cases) if isinstance(cases, dict | list) else int(cases is not None)
     return Counter({"case number": count}) if count else Counter()
 
 
@@ -83,7 +86,7 @@ def row_of(record: Json, options: Options) -> Json:
     status = taken(rest, "hashStatus", str, "a text")
     if status not in (None, "Active"):
         rest["hashStatus"] = status
-    row["state"] = "retracted" if status in DELETED else "active"
+    row["state"] = "retracted" if status and status.casefold() in DELETED else "active"
     row["asserted_at"] = unix_stamp(taken(rest, "lastModtimestamp", int, "seconds since 1970"), "lastModtimestamp")
     if rest.get("CSPFeedbacks") == []:
         del rest["CSPFeedbacks"]
@@ -118,6 +121,7 @@ FORM = RecordForm(
     clean=clean,
     row_of=row_of,
     record_of=record_of,
+    telling=("hashStatus",),
     fields=("ref", "asserted_at", "md5", "fingerprints", "media", "extra"),
 )
 

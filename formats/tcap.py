@@ -86,6 +86,7 @@ FORM = RecordForm(
     array="results",
     wanted="a page of the hash list v2, with its records under `results`",
     row_of=row_of,
+    telling=("deleted",),
 )
 
 # Sniff ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ Path = str | os.PathLike[str]
 class Built:
     """A set or a filter, and what it was made of. `algorithms`: digests read, and those in the file, by algorithm.
 
-    A filter does not know how many of its digests are of which algorithm. `size` in bytes.
+    A filter does not know how many of its digests are of which algorithm. `size` in bytes. `restricted`: entries in it
+    that may not go to everybody, by the codes that say so; the file does not say them.
     """
 
     output: str
@@ -29,6 +30,7 @@ class Built:
     entries: int
     rejected: int
     left_out: dict[str, int]
+    restricted: dict[str, int]
     carries: tuple[str, ...] = ()
     false_positive_rate: float = 0.0
     content_ids: dict[str, str] = field(default_factory=dict)
@@ -66,8 +68,9 @@ def build_filter(
     memory: int | str = MEMORY,
     threads: int | None = None,
 ) -> Built:
-    """Make the filter of lists; see `fuse.build`."""
+    """Make the filter of lists, but for what is restricted; see `fuse.build`."""
     _check_output(output, lists, ".hfilter")
+    lists.shared = True
     workers = threads or os.cpu_count() or 1
     info = fuse.build(lists, output, bits=bits, key=key, threads=workers, memory=bytes_of(memory))
     algorithms: dict[str, tuple[int, int | None]] = {
@@ -79,8 +82,9 @@ def build_filter(
 
 
 def _built(lists: Lists, output: Path, count: int, size: int, algorithms: Any, **more: Any) -> Built:
-    left_out = dict(sorted(lists.left_out.items()))
-    return Built(os.fspath(output), count, size, algorithms, lists.entries, lists.rejected, left_out, **more)
+    left_out, restricted = (dict(sorted(found.items())) for found in (lists.left_out, lists.restricted))
+    name, entries = os.fspath(output), lists.entries
+    return Built(name, count, size, algorithms, entries, lists.rejected, left_out, restricted, **more)
 
 
 def _columns(lists: Lists) -> tuple[str, ...] | None:

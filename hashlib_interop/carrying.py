@@ -17,15 +17,14 @@ from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import keep_items, mask_of, strongest_refs
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Carry, Format, Refuses, Writing
-from hashlib_interop.handling import codes_of, restrictions
+from hashlib_interop.handling import ALL, codes_of, restrictions
 from hashlib_interop.kernels import Mask
 from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Handling, canonical_json
 from hashlib_interop.report import Loss
+from hashlib_interop.schemes import only_known
 
 NOT_CARRIED = "not carried"
 CHANGED = "carried in part"
-ALL = "all"
-"""Of `Writing.drop_handling`: any restriction may be lost."""
 _RECORD_FIELDS = {"source", "ref", "seq", "state", "recorded_at", "evidence"}
 
 
@@ -111,6 +110,8 @@ def _reasons(batch: pa.RecordBatch, format: Format, writing: Writing) -> list[tu
     for name in format.needs:
         reasons.append((f"the format needs {name}", ~mask_of(batch.column(name).is_valid()) & ~speaks_of))
     reasons += _restricted(batch, format, writing)
+    unmarked = f"only known as an ordinary file, which {format.name} cannot say: --known-files writes it all the same"
+    reasons.append((unmarked, _unmarked(batch, format, writing)))
     if format.refuses:
         reasons += _refused(batch, format.refuses, ~np.logical_or.reduce([none, *(bad for _, bad in reasons)]), writing)
     if format.needs_digest:
@@ -150,6 +151,15 @@ def _restricted(batch: pa.RecordBatch, format: Format, writing: Writing) -> list
             found.setdefault(", ".join(lost), np.zeros(len(labels), bool))[row] = True
     cannot = f"which {format.name} cannot say: --drop-handling takes it off"
     return [(f"restricted by {shown(codes)}, {cannot}", rows) for codes, rows in found.items()]
+
+
+def _unmarked(batch: pa.RecordBatch, format: Format, writing: Writing) -> Mask:
+    """Tell which rows only say that a file is known, and would not say even that."""
+    only = np.zeros(batch.num_rows, bool) if writing.known_files else only_known(batch.column("classifications"))
+    carry = format.carries.get("classifications")
+    if only.any() and carry:
+        only &= mask_of(carry(batch, writing).is_null())
+    return only
 
 
 def _label(value: dict[str, Any] | None) -> Handling | None:

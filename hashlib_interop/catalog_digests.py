@@ -14,16 +14,17 @@ import sqlite_utils
 from hashlib_interop.catalog import meta, opened_catalog
 from hashlib_interop.catalog_schema import STANDINGS
 from hashlib_interop.digest_keys import keys_of
-from hashlib_interop.entry_digests import KNOWN_FILE, Wanted, numbered, rows_of
+from hashlib_interop.entry_digests import Wanted, numbered, rows_of
+from hashlib_interop.handling import restrictions
 from hashlib_interop.hset_file import WIDTHS
 from hashlib_interop.hset_payload import Batch, Sets
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import DIGESTS
-from hashlib_interop.schemes import scheme_kind
+from hashlib_interop.model import DIGESTS, Handling
+from hashlib_interop.schemes import KNOWN_FILE, scheme_kind
 
 ROWS = 1 << 16
 _SAID = "(SELECT json_group_array(scheme || ':' || code) FROM classifications WHERE entry = e.id)"
-_ENTRIES = f"""SELECT e.item, e.source, {_SAID}, {", ".join(f"e.{name}" for name in DIGESTS)}
+_ENTRIES = f"""SELECT e.item, e.source, e.handling, {_SAID}, {", ".join(f"e.{name}" for name in DIGESTS)}
     FROM entries e WHERE e.item IS NOT NULL ORDER BY e.id"""
 
 
@@ -41,9 +42,10 @@ def of_catalog(path: str | Path, file: str, wanted: Wanted) -> Iterator[Batch]:
         names = tuple((name,) for _, name in sources)
         cursor = database.execute(_ENTRIES)
         while rows := cursor.fetchmany(ROWS):
-            items, listed_by, said, *digests = zip(*rows, strict=True)
+            items, listed_by, labels, said, *digests = zip(*rows, strict=True)
             by = Sets(np.array([places[number] for number in listed_by], np.uint32), names)
             keep = ~np.isin(np.array(items, np.int64), without)
+            keep &= ~_held_back(labels, keep, wanted)
             wanted.taken(int(keep.sum()))
             yield from _batches(np.array(items), by, _said(said), digests, keep, file, wanted)
 
@@ -64,6 +66,17 @@ def _said(texts: tuple[str, ...]) -> Sets:
     coded = pa.array(texts, pa.string()).dictionary_encode()
     sets = tuple(tuple(sorted(map(str, json.loads(text)))) for text in coded.dictionary.to_pylist())
     return Sets(coded.indices.to_numpy().astype(np.uint32), sets)
+
+
+def _held_back(labels: tuple[str | None, ...], keep: Mask, wanted: Wanted) -> Mask:
+    """Tell which entries stay out of what is shared; few labels differ, and each is read once."""
+    coded = pa.array(labels, pa.string()).dictionary_encode()
+    held, places = np.zeros(len(labels), bool), coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    for number, text in enumerate(coded.dictionary.to_pylist()):
+        rows = (places == number) & keep
+        if rows.any():
+            held[rows] = wanted.held_back(restrictions(Handling.model_validate_json(text)), int(rows.sum()))
+    return held
 
 
 def _count_silent(database: sqlite_utils.Database, wanted: Wanted) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from hashlib_interop.errors import BadOption, CannotWrite, shown
-from hashlib_interop.files import CHUNK, Limits, private_folder, published
+from hashlib_interop.files import CHUNK, Limits, private_folder, published, refuse_overwriting
 from hashlib_interop.format import Format, Writing
 from hashlib_interop.reading import Reader, open_readers
 from hashlib_interop.report import Import, Loss, Reject
@@ -91,6 +91,7 @@ def convert(
     source: str | None = None,
     options: Mapping[str, str] | None = None,
     drop_handling: Collection[str] = (),
+    known_files: bool = False,
     scheme: str | None = None,
     crosswalk: str | os.PathLike[str] | None = None,
     relations: Sequence[str] | None = None,
@@ -101,11 +102,12 @@ def convert(
 ) -> Converted:
     """Write the records of all inputs, in order, to `output` in the format `to` (else its suffix decides).
 
-    Nothing is merged; of a catalog, formats that keep no entries get one row an item. `options` go to the readers or the writer, whoever knows the name; `from.NAME` and
-    `to.NAME` say which. A restriction that the format cannot say keeps its row back, unless `drop_handling` names it
-    (or `all`). With a `scheme`, classifications are mapped into it by these `relations` (without a word: `exactMatch`)
+    Nothing is merged; of a catalog, formats that keep no entries get one row an item. `options` go to the readers and
+    the writer, whoever knows the name; `from.NAME` and `to.NAME` say which. A restriction that the format cannot say keeps its row back, unless `drop_handling` names it
+    (or `all`), and so does being only a known file, unless `known_files`. With a `scheme`, classifications are mapped into it by these `relations` (without a word: `exactMatch`)
     of the crosswalk, over which the rows of the file `crosswalk` go; what they do not map is a loss.
-    `allow` is asked after everything is written and before a byte is published: where it says no, nothing is. `settings` are the fields of `Reader`. A stream gets its bytes at the end, too.
+    `allow` is asked after everything is written and before a byte is published: where it says no, nothing is.
+    `settings` are the fields of `Reader`. A stream gets its bytes at the end, too. An output that is an input is refused.
     """
     target = format_for(getattr(output, "name", "-") if _is_stream(output) else cast(str, output), to)
     if target.write is None:
@@ -120,12 +122,15 @@ def convert(
 
     settings["on_reject"] = refuse
     inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    if not _is_stream(output):
+        refuse_overwriting(cast(str, output), inputs)
     readers = [
         reader
         for path in inputs
         for reader in open_readers(path, format=format, source=source, limits=limits, **settings)
     ]
-    writing = Writing(result.output, routed(readers, target, options or {}), result.imports, frozenset(drop_handling))
+    chosen = routed(readers, target, options or {})
+    writing = Writing(result.output, chosen, result.imports, frozenset(drop_handling), known_files)
     with contextlib.suppress(_NotAllowed), _place(output) as temporary:
         with temporary.open("r+b") as stream:
             batches = _batches(readers, result.imports)

@@ -1,6 +1,6 @@
 """The digests that a hash set takes of entries: those that somebody asserts, each with who lists it and as what.
 
-Left out, and counted: what a source took back, votes and decisions, entries without a digest of the algorithms
+Left out, and counted: what is restricted, where the set is to be shared, what a source took back, votes and decisions, entries without a digest of the algorithms
 wanted, digests that say nothing about a file (of empty input, of one repeated byte), and, unless they are asked for,
 entries that only say that a file is known (NSRL).
 """
@@ -8,7 +8,7 @@ entries that only say that a file is known (NSRL).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,32 +21,48 @@ import xxhash
 from hashlib_interop.algorithms import EMPTY_INPUT
 from hashlib_interop.columns import mask_of
 from hashlib_interop.digest_keys import Keys, keys_of
-from hashlib_interop.errors import CannotWrite
+from hashlib_interop.errors import CannotWrite, shown
 from hashlib_interop.fuse_numpy import hashes
+from hashlib_interop.handling import ALL, restrictions
 from hashlib_interop.hset_file import WIDTHS
 from hashlib_interop.hset_payload import Batch, Numbers, Sets, TextSet
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import DIGESTS
-from hashlib_interop.schemes import scheme_kind
+from hashlib_interop.model import DIGESTS, Handling
+from hashlib_interop.schemes import only_known
 
-KNOWN_FILE = "known-file"
 Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass
 class Wanted:
-    """What is wanted of entries, and what was met: entries taken, digests by algorithm, what was left out and why."""
+    """What is wanted of entries, and what was met: entries taken, digests by algorithm, what was left out and why.
+
+    What is made says no handling. Where it is to be `shared`, restricted entries are left out, but for restrictions
+    that `drop_handling` names (or `all`); else they are taken, and counted in `restricted` by their codes.
+    """
 
     algorithms: tuple[str, ...] | None = None
     known_files: bool = False
+    shared: bool = False
+    drop_handling: Collection[str] = ()
     entries: int = 0
     digests: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    restricted: Counter[str] = field(default_factory=Counter)
 
     def leave_out(self, why: str, count: int) -> None:
         """Count what is not in the set."""
         if count:
             self.left_out[why] += count
+
+    def held_back(self, codes: tuple[str, ...], count: int) -> bool:
+        """Tell whether entries with these restrictions are to be left out; count them in either case."""
+        lost = [] if ALL in self.drop_handling else [code for code in codes if code not in self.drop_handling]
+        if self.shared and lost:
+            self.leave_out(f"entries restricted by {shown(', '.join(lost))}: --drop-handling takes it off", count)
+        elif codes:
+            self.restricted[", ".join(codes)] += count
+        return self.shared and bool(lost)
 
     def taken(self, entries: int) -> None:
         """Count entries that are in the set."""
@@ -113,26 +129,28 @@ def _speaking(batch: pa.RecordBatch, wanted: Wanted) -> Mask:
     """Tell which entries list a file; count the others."""
     retracted = mask_of(pc.equal(batch.column("state"), "retracted"))
     votes = mask_of(batch.column("about").is_valid()) | mask_of(batch.column("vote").is_valid())
-    known = _only_known(batch.column("classifications"))
+    known = only_known(batch.column("classifications"))
     wanted.leave_out("retracted entries", int((retracted & ~votes).sum()))
     wanted.leave_out("votes and decisions", int(votes.sum()))
     speaking = ~retracted & ~votes
     if not wanted.known_files:
         wanted.leave_out("entries that only say that a file is known", int((known & speaking).sum()))
         speaking &= ~known
-    return speaking
+    return speaking & ~_held_back(batch.column("handling"), speaking, wanted)
 
 
-def _only_known(said: pa.ListArray) -> Mask:
-    """Tell which rows are classified, and in nothing but schemes of known files."""
-    lengths = pc.list_value_length(said).fill_null(0).to_numpy(zero_copy_only=False)
-    coded = said.flatten().field("scheme").dictionary_encode()
-    known = np.array([scheme_kind(scheme) == KNOWN_FILE for scheme in coded.dictionary.to_pylist()], bool)
-    if not known.any():
-        return np.zeros(len(said), bool)
-    sums = np.concatenate([[0], np.cumsum(known[coded.indices.to_numpy()])])
-    ends = np.cumsum(lengths)
-    return np.asarray((lengths > 0) & (sums[ends] - sums[ends - lengths] == lengths), bool)
+def _held_back(labels: pa.StructArray, speaking: Mask, wanted: Wanted) -> Mask:
+    """Tell which entries stay out of what is shared."""
+    held = np.zeros(len(labels), bool)
+    if labels.null_count == len(labels):
+        return held
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row, value in enumerate(labels.to_pylist()):
+        if value is not None and speaking[row]:
+            rows.setdefault(restrictions(Handling.model_validate(value)), []).append(row)
+    for codes, places in sorted(rows.items()):
+        held[places] = wanted.held_back(codes, len(places))
+    return held
 
 
 def _coded(names: pa.StringArray) -> Sets:

@@ -16,7 +16,7 @@ import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -314,6 +314,14 @@ def private_folder(within: Path | None = None) -> Iterator[Path]:
     prefix, parent = (f"{within.name}-", within.parent) if within else (".hashlib-interop-", None)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         yield Path(folder)
+
+
+def refuse_overwriting(output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise `BadOption` where the output is one of the inputs: a partner's file is what can prove the rest."""
+    for path in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if os.path.samefile(output, path):
+                raise BadOption("is an input, too, and would be overwritten: choose another name", file=os.fspath(output))
 
 
 @contextlib.contextmanager

@@ -113,7 +113,8 @@ class Writing:
     """One file being written: options, the imports behind the entries, and the facts for a header.
 
     `drop_handling` are the restrictions (`handling.codes_of`; `all`) that may be lost: a row with another one that
-    the format has no place for is not written. `memory` is where `refuses` keeps what it has to know of the batches
+    the format has no place for is not written. Nor is an entry that only says that a file is known (NSRL) where the
+    format cannot say so, unless `known_files`: it would look like all others. `memory` is where `refuses` keeps what it has to know of the batches
     before.
     """
 
@@ -121,6 +122,7 @@ class Writing:
     options: Mapping[str, Any] = field(default_factory=dict)
     imports: list[Import] = field(default_factory=list)
     drop_handling: frozenset[str] = frozenset()
+    known_files: bool = False
     memory: dict[str, Any] = field(default_factory=dict)
 
 

@@ -20,6 +20,8 @@ PAP = ("CLEAR", "GREEN", "AMBER", "RED")
 UNKNOWN = "UNKNOWN"
 _NOTHING = (None, Handling())
 _TLP_1 = {"WHITE": "CLEAR"}
+ALL = "all"
+"""Where restrictions are named that may be lost: any."""
 UNLABELLED = "UNLABELLED"
 """In `codes`: some of the statements joined have no label. It permits nobody, and takes nothing from the others."""
 _OPEN = ("TLP:CLEAR", "TLP:WHITE", "PAP:CLEAR", "PAP:WHITE", "EUROPOL:H0", UNLABELLED)
@@ -135,9 +137,31 @@ def codes_of(label: Handling | None) -> tuple[str, ...]:
     if label is None:
         return ()
     chains = [f"{name}:{value}" for name, value in (("TLP", label.tlp), ("PAP", label.pap)) if value]
-    audience = () if label.audience is None else label.audience or ("",)
-    named = [f"audience:{name}" for name in audience]
-    return (*chains, *label.codes, *named, *(f"caveat:{text}" for text in label.caveats))
+    return (*chains, *label.codes, *_readers(label.audience), *(f"caveat:{text}" for text in label.caveats))
+
+
+def _readers(audience: tuple[str, ...] | None) -> list[str]:
+    """Return a list of readers in the spelling of the one system that all of them are of, else in ours."""
+    if audience is None:
+        return []
+    for prefix, written in _WRITTEN.items():
+        if audience and all(name.startswith(prefix) for name in audience):
+            codes = [written(name.removeprefix(prefix)) for name in audience]
+            if label_of(codes) == Handling(audience=audience):
+                return codes
+    return [f"audience:{name}" for name in audience or ("",)]
+
+
+def _misp_code(name: str) -> str:
+    return f"MISP:{_MISP.index(name)}" if name in _MISP else f"MISP:4:{name.removeprefix('sharing-group.')}"
+
+
+_WRITTEN: dict[str, Callable[[str], str]] = {
+    "misp.": _misp_code,
+    "ncmec.member-": lambda name: f"NCMEC:{name}",
+    "stix.": lambda name: name,
+}
+"""By the beginning of a reader's name: how its system writes it."""
 
 
 def as_row(label: Handling | None) -> dict[str, Any] | None:

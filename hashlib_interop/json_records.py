@@ -213,7 +213,7 @@ class ArrayRecords:
             raise self.malformed(f"what stands around the records is not JSON: {error}", None) from None
         if not isinstance(value, dict):
             raise self.malformed("the file is not one JSON object", None)
-        return {name: part for name, part in value.items() if name.casefold() != self.array.casefold()}
+        return self._without_array(value, self.array)
 
     # arrays
 
@@ -325,4 +325,12 @@ class ArrayRecords:
         except ValueError as error:
             message = f"what stands around an array {self.inner!r} is not JSON: {error}"
             raise self.malformed(message, self.count) from None
-        return {name: part for name, part in value.items() if name.casefold() != (self.inner or "").casefold()}
+        return self._without_array(value, self.inner or "")
+
+    def _without_array(self, value: dict[str, Any], array: str) -> dict[str, Any]:
+        """Return what stands around an array. A second one, in other letters, would be lost: the file is refused."""
+        rest = {name: part for name, part in value.items() if name.casefold() != array.casefold()}
+        if len(value) - len(rest) > 1:
+            names = ", ".join(sorted(repr(name) for name in value if name not in rest))
+            raise self.malformed(f"two keys for the array {array!r} ({names}): keep one", self.count or None)
+        return rest

@@ -23,8 +23,15 @@ from hashlib_interop.converting import routed
 from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.engine import Log, engine
 from hashlib_interop.errors import BadCatalog, BadPolicy, FileFault, UnresolvedConflict, WouldReplace, shown
-from hashlib_interop.files import Limits, Progress, faults_named, private_folder, published
-from hashlib_interop.format import Delivery, Writing
+from hashlib_interop.files import (
+    Limits,
+    Progress,
+    faults_named,
+    private_folder,
+    published,
+    refuse_overwriting,
+)
+from hashlib_interop.format import Delivery, Format, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
 from hashlib_interop.policy import Policy, SourceRules, checked
@@ -76,6 +83,7 @@ def merge(
     format: str | None = None,
     options: Mapping[str, str] | None = None,
     drop_handling: Collection[str] = (),
+    known_files: bool = False,
     recorded_at: datetime | None = None,
     max_rejects: int | None = None,
     on_reject: Callable[[Reject], None] | None = None,
@@ -108,7 +116,12 @@ def merge(
     }
     readers = _readers(given, sources or {}, format, limits, settings)
     target = format_for(output, to or (None if Path(output).suffix else "catalog"))
+    if target.name != "catalog":
+        refuse_overwriting(output, [one.path for one in given])
     writer_options = routed(readers, target, options or {})
+    for reader in readers:
+        if reader.format.name == "catalog":  # every statement, also for a target that gets one row an item in the end
+            reader.options = {**reader.options, "rows": "entries"}
     policy = policy or _inherited(readers)
     load_crosswalk(policy)  # a broken crosswalk file is said before hours of reading
     with published(output) as temporary, private_folder(temporary) as folder:
@@ -131,8 +144,8 @@ def merge(
         if target.name == "catalog":
             os.replace(made, temporary)
         else:
-            done = write_from_catalog(made, temporary, target.name, writer_options, drop_handling)
-            merged.losses = done.losses
+            writing = Writing(temporary.name, writer_options, [], frozenset(drop_handling), known_files)
+            merged.losses = write_from_catalog(made, temporary, target, writing).losses
     return merged
 
 
@@ -315,13 +328,9 @@ def summary(path: Path, output: str, format: str, imports: list[Import]) -> Merg
         )
 
 
-def write_from_catalog(
-    path: Path, output: Path, format: str, options: Mapping[str, Any], drop_handling: Collection[str] = ()
-) -> Written:
+def write_from_catalog(path: Path, output: Path, target: Format, writing: Writing) -> Written:
     """Write a catalog as another format: every entry where it keeps entries, else one row an item."""
-    target = FORMATS[format]
     rows = "entries" if target.keeps_entries else "items"
-    writing = Writing(output.name, options, drop_handling=frozenset(drop_handling))
     reader = open_readers(path, format="catalog", options={"rows": rows})[0]
 
     def batches() -> Iterable[pa.RecordBatch]:

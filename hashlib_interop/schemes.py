@@ -12,11 +12,17 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Annotated, Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from hashlib_interop.errors import BadOption, shown
+from hashlib_interop.kernels import Mask
 from hashlib_interop.policy import checked
 
+KNOWN_FILE = "known-file"
+"""The kind of a scheme that says only that a file is known, as software is."""
 ANY = "*"
 Named = Annotated[str, Field(min_length=1)]
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -111,3 +117,15 @@ def unknown_scheme(name: str) -> BadOption:
     near = difflib.get_close_matches(name[:100], load_schemes(), 1)
     hint = f"did you mean {near[0]}?" if near else "see: hashlib-interop schemes"
     return BadOption(f"no scheme {shown(name)} is known; {hint}")
+
+
+def only_known(said: pa.ListArray) -> Mask:
+    """Tell which rows of a column `classifications` have any, and all in schemes of known files."""
+    lengths = pc.list_value_length(said).fill_null(0).to_numpy(zero_copy_only=False)
+    coded = said.flatten().field("scheme").dictionary_encode()
+    known = np.array([scheme_kind(scheme) == KNOWN_FILE for scheme in coded.dictionary.to_pylist()], bool)
+    if not known.any():
+        return np.zeros(len(said), bool)
+    sums = np.concatenate([[0], np.cumsum(known[coded.indices.to_numpy()])])
+    ends = np.cumsum(lengths)
+    return np.asarray((lengths > 0) & (sums[ends] - sums[ends - lengths] == lengths), bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from hashlib_interop.errors import MalformedInput, UnknownFormat
+from hashlib_interop.errors import MalformedInput, UnknownFormat, shown
 from hashlib_interop.files import Input, open_input
 from hashlib_interop.formats import FORMATS
 
@@ -32,8 +32,36 @@ def sniff(path: str | os.PathLike[str] | Input) -> str:
     if not head:
         raise MalformedInput("the file is empty", file=source.name)
     if not found:
-        raise UnknownFormat("no format claims this file: say which with --from", file=source.name)
+        raise UnknownFormat(f"no format claims this file: {_looks(head)}", file=source.name)
     equal = [c.format for c in found if c.certainty == found[0].certainty]
     if len(equal) > 1:
         raise UnknownFormat(f"could be {' or '.join(equal)}: say which with --from", file=source.name)
     return equal[0]
+
+
+_KINDS = (
+    (b"\x89PNG", "it is a picture, and pictures are never read"),
+    (b"\xff\xd8\xff", "it is a picture, and pictures are never read"),
+    (b"GIF8", "it is a picture, and pictures are never read"),
+    (b"%PDF", "it is a PDF: ask for the list as a file of data"),
+    (b"SQLite format 3", "it is a database of another program"),
+    (b"HSET", "it is a hash set: see set-info, lookup"),
+    (b"HFLT", "it is a filter: see set-info, lookup"),
+    (b"<!doctype html", "it is a web page, perhaps of a log-in: download the list again"),
+    (b"<html", "it is a web page, perhaps of a log-in: download the list again"),
+    (b"<?xml", "it is XML of a kind that is not known here"),
+    (b"{", "it is JSON of a kind that is not known here"),
+    (b"[", "it is JSON of a kind that is not known here"),
+)
+
+
+def _looks(head: bytes) -> str:
+    """Say what a file that no format claims looks like, and what to do."""
+    start = head.lstrip()[:16].lower()
+    for magic, what in _KINDS:
+        if start.startswith(magic.lower()):
+            return what
+    line = head.splitlines()[0] if head.splitlines() else b""
+    if any(line.count(sign) for sign in (b",", b";", b"\t")) and b"\0" not in head:
+        return f"a table with the header {shown(line, 100)}? Say its columns in a mapping (docs/columns.md), --option mapping=FILE"
+    return "say which with --from"

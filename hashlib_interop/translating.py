@@ -113,7 +113,10 @@ class Translation:
 
     def _why(self, scheme: str, code: str) -> str:
         row = self._crosswalk.deciding(scheme, code, self.scheme)
-        return f"{row.relation}, {row.status}" if row else "no row speaks of it"
+        if row is None:
+            return "no row speaks of it"
+        usable = row.relation != "none" and row.status in ("official", "agency")
+        return f"{row.relation}, {row.status}" + (f": --relations {row.relation} allows it" if usable else "")
 
     @property
     def losses(self) -> list[Loss]:

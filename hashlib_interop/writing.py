@@ -90,16 +90,17 @@ def write(
     options: Mapping[str, Any] | None = None,
     imports: list[Import] | None = None,
     drop_handling: Collection[str] = (),
+    known_files: bool = False,
     strict: bool = False,
 ) -> Written:
     """Write entries to a file that appears whole or not at all.
 
     A restriction that the format cannot say keeps its row from being written, unless `drop_handling` names it (or
-    `all`). With `strict`, a loss raises `CannotWrite` and nothing is published.
+    `all`); so does being only a known file, unless `known_files`. With `strict`, a loss raises `CannotWrite` and nothing is published.
     """
     chosen = format_for(path, format)
     known = [] if imports is None else imports
-    writing = Writing(os.fspath(path), options or {}, known, frozenset(drop_handling))
+    writing = Writing(os.fspath(path), options or {}, known, frozenset(drop_handling), known_files)
     with published(path) as temporary:
         with Path(temporary).open("r+b") as stream:
             done = write_stream(batched(entries), cast(BinaryIO, stream), chosen, writing)

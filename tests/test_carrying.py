@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.carrying import (
-    ALL,
     CHANGED,
     NOT_CARRIED,
     Losses,
@@ -25,10 +24,11 @@ from hashlib_interop.carrying import (
     whole_seconds,
 )
 from hashlib_interop.format import Carry, Format, Writing, whole
-from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, Entry, Handling, batch_of
+from hashlib_interop.handling import ALL
+from hashlib_interop.model import DIGESTS, ENTRY_SCHEMA, Classification, Entry, Handling, batch_of
 from tests.strategies import abouts, batches, digests
 
-WRITING = Writing("out", drop_handling=frozenset({ALL}))
+WRITING = Writing("out", drop_handling=frozenset({ALL}), known_files=True)
 MD5, SHA1 = b"\x01\x02" * 8, b"\x03\x04" * 10
 
 
@@ -108,6 +108,18 @@ def test_a_restriction_keeps_a_row_back_unless_it_is_named() -> None:
     assert lost() == [("record", "restricted by EUROPOL:H2, TLP:AMBER, which vics cannot say: --drop-handling takes it off", 1)]
     assert lost("TLP:AMBER") == [("record", "restricted by EUROPOL:H2, which vics cannot say: --drop-handling takes it off", 1)]
     assert lost("TLP:AMBER", "EUROPOL:H2") == lost(ALL) == [("handling", NOT_CARRIED, 1)]
+
+
+def test_a_known_file_is_marked_as_one_or_not_written() -> None:
+    """Among other entries it would look like them; with another classification it says what that says."""
+    nsrl, vics = Classification(scheme="nsrl", code="present"), Classification(scheme="vics/US", code="1")
+    rows = [Entry(source="a", md5=MD5, classifications=codes) for codes in ((nsrl,), (nsrl, vics), ())]
+    said = {"carries": {"classifications": schemes(lambda scheme, writing: scheme == "nsrl")}}
+    for settings, known, written in (({}, False, 2), ({}, True, 3), (said, False, 3)):
+        losses = Losses()
+        kept = project(batch_of(rows), format_of(**settings), Writing("out", known_files=known), losses)
+        assert kept.num_rows == written
+        assert [loss.count for loss in losses if loss.field == "record"] == [1] * (3 - written)
 
 
 def test_attribution_is_lost_where_there_was_more_than_one_source() -> None:

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashlib_interop.carrying import ALL, Losses, project
+from hashlib_interop.carrying import Losses, project
 from hashlib_interop.errors import InteropError
 from hashlib_interop.format import Format, Writing
 from hashlib_interop.formats import FORMATS, MODULES
-from hashlib_interop.handling import codes_of, restrictions
+from hashlib_interop.handling import ALL, codes_of, restrictions
 from hashlib_interop.model import (
     ENTRY_SCHEMA,
     IDENTITY_FIELDS,
@@ -95,7 +95,7 @@ def write_to(path: Path, name: str, given_batches: Iterable[pa.RecordBatch]) -> 
 
 def writing_of(name: str, path: str = "") -> Writing:
     """Return how a format is written here: restrictions may be lost, or half of the rows would be kept back."""
-    return Writing(path, OPTIONS.get(name, {}), IMPORTS if name in WITNESSED else [], frozenset({ALL}))
+    return Writing(path, OPTIONS.get(name, {}), IMPORTS if name in WITNESSED else [], frozenset({ALL}), True)
 
 
 def read_settings(name: str, source: str, **options: Any) -> dict[str, Any]:

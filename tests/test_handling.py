@@ -43,6 +43,15 @@ def test_what_a_code_states(codes, label) -> None:
     assert label_of(codes) == label
 
 
+@pytest.mark.parametrize(
+    "code", ["TLP:AMBER", "PAP:RED", "EUROPOL:H2", "MISP:0", f"MISP:4:{GROUP}", f"marking-definition--{GROUP}", "NCMEC:17", "audience:x"]
+)
+def test_a_code_is_written_as_its_system_spells_it(code) -> None:
+    """So that the partner who gave it can read it; names of several systems are ours."""
+    assert codes_of(label_of([code])) == (code,)
+    assert codes_of(Handling(audience=("misp.community", "x"))) == ("audience:misp.community", "audience:x")
+
+
 def test_the_markings_of_stix_are_all_of_tlp() -> None:
     """Every label of TLP 2 has one, and the four of TLP 1."""
     assert {*STIX_TLP.values()} == {*TLP, "WHITE"} and len(STIX_TLP) == 9

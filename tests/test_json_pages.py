@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop.carrying import ALL, Losses, project
+from hashlib_interop.carrying import Losses, project
 from hashlib_interop.errors import InteropError, MalformedInput
 from hashlib_interop.format import Reading, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.formats._json_pages import EXTRA_DEPTH
+from hashlib_interop.handling import ALL
 from hashlib_interop.model import Entry, Fingerprint, batch_of
 from hashlib_interop.reading import open_readers
 from tests.casework import Case, cases
@@ -225,3 +226,35 @@ def test_own_fields_that_are_nested_too_deep_are_not_written(name, tmp_path) -> 
     entry = Entry(source="a", ref="7", fingerprints=(Fingerprint(kind="pdq", value=bytes(32)),), extra={name: {"metadata": value}})
     done = write_to(tmp_path / "out", name, [batch_of([entry])])
     assert "extra" in [loss.field for loss in done.losses] and len(read_rows(tmp_path / "out", name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("arachnid", b'{"scanned_hashes":[' + b"[]," * 2_000_000 + b"1]}"),
+        ("hma", b'{"signals":{"a":[' + b"1," * 2_000_000 + b"1]}}"),
+        ("cybertipline", b'{"reportedInformation":[' + b"{}," * 3_000_000 + b"1]}"),
+    ],
+)  # fmt: skip
+def test_a_document_of_nothing_but_brackets_is_refused_before_it_is_parsed(name, text) -> None:
+    """In memory it would be 30 times as long."""
+    with pytest.raises(MalformedInput, match="brackets and commas"):
+        read(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("tcap", {"hash_digest": "0" * 32, "algorithm": "MD5", "id": 1, "Deleted": True}),
+        ("stopncii", {"hashValue": "0" * 64, "signalType": "ImagePDQ", "HashStatus": "Deleted"}),
+        ("hma", {"id": 1, "signals": {"pdq": "0" * 64}, "Disable_Until_TS": 0}),
+        ("threatexchange", {"raw_indicator": "0" * 32, "type": "HASH_MD5", "SHOULD_DELETE": True}),
+        ("threatexchange", {"raw_indicator": "0" * 32, "type": "HASH_MD5", "Share_Level": "RED"}),
+    ],
+)
+def test_a_deletion_or_restriction_in_other_letters_is_not_passed_over(name, record) -> None:
+    """The record is refused, and the reason says how the key is spelled."""
+    key = {"tcap": "results", "stopncii": "hashRecords", "threatexchange": "data"}.get(name)
+    rows, reading = read(name, json.dumps({key: [record]} if key else [record]).encode())
+    (reject,) = reading.facts["rejects"]
+    assert not rows and reject.reason.startswith("the key is spelled") and reject.field in record

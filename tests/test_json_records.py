@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import tracemalloc
 from typing import Any
 
@@ -278,3 +279,24 @@ def test_strict_json_refuses_what_others_let_pass(text: bytes, match: str) -> No
 def test_strict_json_keeps_whole_numbers_exact() -> None:
     """No doubles on the way."""
     assert strict_json(b"18446744073709551617") == 2**64 + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"Value":[],"value":[{"a":1}]}', b'{"value":[{"a":1}],"VALUE":[{"a":2}]}', b'{"VALUE":1,"value":[]}',
+        b'{"value":[{"media":[{"a":1}],"Media":[{"a":2}]}]}',
+    ],
+)  # fmt: skip
+def test_a_second_array_in_other_letters_is_not_lost(text) -> None:
+    """Which of both is meant cannot be told: the file is refused."""
+    refused(text, "two keys for the array")
+
+
+def test_a_key_that_is_there_twice_is_found_at_once() -> None:
+    """In time that grows with the keys, not with their square."""
+    text = "{" + ",".join(f'"k{number}":1' for number in range(200_000)) + ',"z":1,"z":2}'
+    start = time.process_time()
+    with pytest.raises(ValueError, match="duplicate key 'z'"):
+        strict_json(text.encode())
+    assert time.process_time() - start < 5

@@ -3,30 +3,75 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashlib_interop.carrying import ALL, Losses, project
+from hashlib_interop.carrying import Losses, project
 from hashlib_interop.converting import Converted, convert
 from hashlib_interop.formats import FORMATS
-from hashlib_interop.model import IDENTITY_FIELDS, Entry, batch_of
+from hashlib_interop.handling import ALL
+from hashlib_interop.model import IDENTITY_FIELDS, Classification, Entry, Fingerprint, batch_of
 from tests.format_options import OPTIONS
 from tests.strategies import batches
 from tests.test_carrying import is_derived
 from tests.test_conformance import BOTH, RECORDED_AT, Row, compared, read_rows, witness, write_to, writing_of
 
 PAIRS = list(itertools.permutations(BOTH, 2))
-EXAMPLES = max(2, settings().max_examples // 25)
+EXAMPLES = max(3, settings().max_examples // 20)
+DICE = random.Random("pairs")
+FRAME = f"0,100,{DICE.randbytes(32).hex()},0.000\n".encode()
+BASE = Entry(
+    source="a",
+    recorded_at=RECORDED_AT,
+    md5=DICE.randbytes(16),
+    sha1=DICE.randbytes(20),
+    sha256=DICE.randbytes(32),
+    fingerprints=(Fingerprint(kind="pdq", value=DICE.randbytes(32)), Fingerprint(kind="vpdq", value=FRAME)),
+    media="video",
+    size=7,
+    contributor="C",
+    asserted_at=RECORDED_AT,
+    file_names=("a.mp4",),
+    series="S",
+    tags=("t",),
+    is_distributed=True,
+    classifications=tuple(
+        Classification(scheme=scheme, code=code)
+        for scheme, code in (("vics/US", "1"), ("vics/UK", "2"), ("ncmec/industry", "A1"), ("interpol/baseline", "Yes"))
+    ),
+)
+"""An entry that every format can hold something of."""
+
+TOGETHER = [{name} for name in IDENTITY_FIELDS.names if name not in ("source", "about", "vote", "reason")]
+TOGETHER += [{"about", "vote", "reason"}]
+
+
+@st.composite
+def rows(draw: st.DrawFn, here: str) -> pa.RecordBatch:
+    """Draw the entry above, some of its fields replaced by any others, in a batch."""
+    other = draw(batches(min_size=1, max_size=1, source="a", recorded_at=RECORDED_AT)).to_pylist()[0]
+    chosen = set().union(*(TOGETHER[k] for k in draw(st.sets(st.integers(0, len(TOGETHER) - 1), max_size=5))))
+    row = {name: other[name] if name in chosen else value for name, value in BASE.to_row().items()}
+    return batch_of([Entry.model_validate(row | witness(here))])
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_every_format_holds_something_of_the_base(name: str, tmp_path: Path) -> None:
+    """Else the pairs would compare nothing with nothing."""
+    write_to(tmp_path / "file", name, [batch_of([Entry.model_validate(BASE.to_row() | witness(name))])])
+    assert len(read_rows(tmp_path / "file", name)) == 1
 
 
 def converted(path: Path, here: str, there: str, output: Path) -> Converted:
     """Convert a file of one format into one of another."""
     options = {f"{side}.{name}": str(value) for side, format in (("from", here), ("to", there)) for name, value in OPTIONS.get(format, {}).items()}
-    given = {"format": here, "source": "a", "options": options, "recorded_at": RECORDED_AT, "drop_handling": {ALL}}
+    given = {"format": here, "source": "a", "options": options, "recorded_at": RECORDED_AT, "drop_handling": {ALL}, "known_files": True}
     return convert([path], output, to=there, **given)
 
 
@@ -50,8 +95,7 @@ def projected(rows: list[Row], name: str) -> tuple[list[Row], list[Any]]:
 def test_there_and_back(here: str, there: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the other format carries comes back, what it does not is reported, field by field."""
     folder = tmp_path_factory.mktemp("pair")
-    row = data.draw(batches(min_size=1, max_size=1, source="a", recorded_at=RECORDED_AT, **witness(here)))
-    write_to(folder / "here", here, [row])
+    write_to(folder / "here", here, [data.draw(rows(here))])
     first = rows_for(folder / "here", here, there)
     resolved = there == "catalog" and not FORMATS[here].keeps_entries  # what is read back are decisions, not entries
     done = converted(folder / "here", here, there, folder / "there")

@@ -66,6 +66,7 @@ CROSSWALK = [
     ("copine", "*", "uk/sap-2002", "*", "relatedMatch", "unsafe"),
     ("copine", "*", "uk/sc-2014", "*", "relatedMatch", "unsafe"),
     ("interpol/baseline", "Yes", "??/illegal", "illegal", "broadMatch", "official"),
+    ("interpol/baseline", "Yes", "id/illegal", "*", "none", "unsafe"),
     ("interpol/baseline", "No", "*", "*", "none", "unsafe"),
     ("inhope/iccam", "nationally-illegal", "*", "*", "none", "unsafe"),
     ("ncmec/industry", "A1", "interpol/baseline", "Yes", "relatedMatch", "unsafe"),
@@ -200,6 +201,9 @@ def test_indonesia_maps_nothing_and_lists_its_statutes() -> None:
     scheme = load_schemes()["id/legal-basis"]
     assert not scheme.codes and len(scheme.statutes) == 6
     rows = load_crosswalk(Policy()).rows
+    everything = Policy(target="id/illegal", relations=("exactMatch", "broadMatch", "closeMatch"), unofficial=True)
+    deciding = load_crosswalk(everything).deciding("interpol/baseline", "Yes", "id/illegal")
+    assert deciding and deciding.relation == "none"
     assert all(row.relation == "none" for row in rows if row.from_scheme.startswith("id/") or row.to_scheme.startswith("id/"))
 
 

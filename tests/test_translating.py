@@ -138,7 +138,7 @@ def test_losses_name_why_and_the_first_value() -> None:
     translation.batch(batch([[("ncmec/industry", "B2"), ("ncmec/industry", "A1")], [("ncmec/industry", "A2"), ("uk/sap-2002", "4")]]))
     translation.batch(batch([[("local", "\x1b")], [("nsrl", "present"), ("uk/sc-2014", "B")]]))
     assert [(x.field, x.count, x.reason.partition(" (")[2], x.example) for x in translation.losses] == [
-        ("classifications", 1, "broadMatch, official)", "uk/sap-2002:4"),
+        ("classifications", 1, "broadMatch, official: --relations broadMatch allows it)", "uk/sap-2002:4"),
         ("classifications", 2, "closeMatch, inferred)", "ncmec/industry:B2"),
         ("classifications", 2, "no row speaks of it)", "local:\\x1b"),
                 ("classifications", 1, "relatedMatch, unsafe)", "ncmec/industry:A1"),

@@ -51,6 +51,21 @@ def test_a_list_becomes_a_set_and_what_is_left_out_is_said(run: Run, native: Nat
     assert run("build", path, "-o", out, "--strict").exit_code == 1
 
 
+def test_what_is_restricted_is_said_and_stays_out_of_what_is_sent(run: Run, native: Native, tmp_path: Path) -> None:
+    """A set at home holds it and counts it; a filter has it only by name of the restriction."""
+    amber = {"tlp": "AMBER"}
+    path = native(row(1, handling=amber), row(2), row(3, handling={"tlp": "CLEAR"}))
+    merge([path], tmp_path / "all.db")
+    for source in (path, tmp_path / "all.db"):
+        made = run("build", source, "-o", tmp_path / "all.hset")
+        assert "Restricted, and in the set" in made.stdout and "TLP:AMBER" in made.stdout
+        shown = json.loads(run("build", source, "-o", tmp_path / "all.hfilter", "--filter", "16", "--json").stdout)
+        assert shown["count"] == 2 and [*shown["left_out"].values()] == [1] and "TLP:AMBER" in str(shown["left_out"])
+        more = ["--drop-handling", "TLP:AMBER", "--json"]
+        shown = json.loads(run("build", source, "-o", tmp_path / "all.hfilter", "--filter", "16", *more).stdout)
+        assert shown["count"] == 3 and shown["restricted"] == {"TLP:AMBER": 1}
+
+
 def test_a_catalog_brings_item_numbers_unless_bare(run: Run, native: Native, tmp_path: Path) -> None:
     merge([native(row(1), row(2))], tmp_path / "all.db")
     out = tmp_path / "all.hset"

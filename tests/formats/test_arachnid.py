@@ -85,3 +85,9 @@ def test_what_is_no_answer_is_refused_and_said(text, says) -> None:
 def test_it_is_not_written() -> None:
     """An answer is nobody's to make up."""
     assert FORMATS["arachnid"].write is None
+
+
+def test_no_match_is_no_statement_in_any_case_of_letters() -> None:
+    """It must not come in as an entry with a code of its own."""
+    rows, reading = read("arachnid", b'{"sha256_hex":"' + b"0f" * 32 + b'","classification":"No-Known-Match"}')
+    assert not rows and reading.dropped == {"no-known-match (no statement)": 1}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hashlib_interop.carrying import Losses, project
 from hashlib_interop.errors import InteropError, MalformedInput
 from hashlib_interop.format import Writing
+from hashlib_interop.formats._c4p_record import last_step
 from hashlib_interop.formats.c4p import FORMAT, sniff
 from hashlib_interop.model import Classification, Entry, batch_of, entries_of
 from hashlib_interop.reading import Reader, open_readers, read
@@ -174,3 +175,9 @@ def test_sniff_claims_a_report_index_and_no_other() -> None:
     assert sniff("\ufeff<?xml version='1.0'?>\n <ReportIndex version='1.0'>".encode("utf-16-be")) == 95
     for other in (b"", b"<a/>", b"<ReportIndexes/>", b"{}", b"\xff\xfe", b"<CaseReport/>"):
         assert sniff(other) == 0
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\CANARY/x.jpg", r"/home/CANARY\x.jpg", r"C:/CANARY/x.jpg"])
+def test_no_folder_stays_in_a_name_where_separators_are_mixed(path) -> None:
+    """Windows takes both."""
+    assert last_step(path) == "x.jpg"

@@ -122,3 +122,14 @@ def test_law_15_for_its_own_fields(tmp_path, rows, options) -> None:
 def test_other_columns_are_not_claimed(header) -> None:
     """A digest and names that anybody could use say too little."""
     assert sniff(f"{header}\n1,2,3\n".encode()) == 0
+
+
+def test_a_refused_row_that_is_mended_is_read_again(tmp_path: Path) -> None:
+    """From the file of refused records, as a list of its own."""
+    path, again = tmp_path / "list.csv", tmp_path / "refused.jsonl"
+    path.write_text(f"MD5,Category,Visual Group\n{'a' * 31},CAT,1\n")
+    lines: list[str] = []
+    list(read(path, format="griffeye", on_reject=lambda reject: lines.append(reject.model_dump_json())))
+    assert len(lines) == 1
+    again.write_text(lines[0].replace("a" * 31, "a" * 32) + "\n")
+    assert [entry.md5.hex() for entry in read(again)] == ["a" * 32]

@@ -26,7 +26,7 @@ SHA256 = hashlib.sha256(b"synthetic-2").digest()
 
 def content(**fields: Any) -> dict[str, Any]:
     """A content."""
-    usual = {"id": 7, "disable_until_ts": 0, "original_media_uri": None, "bank": {"name": "B", "matching_enabled_ratio": 1.0}}
+    usual = {"id": 7, "disable_until_ts": 1, "original_media_uri": None, "bank": {"name": "B", "matching_enabled_ratio": 1.0}}
     return {**usual, "signals": {"pdq": PDQ.hex()}, **fields}
 
 
@@ -55,12 +55,13 @@ def test_the_signals_of_a_content_are_of_one_file() -> None:
 def test_where_the_content_is_and_notes_are_kept_nowhere() -> None:
     """Neither in entries nor in what is refused."""
     hidden = {"original_media_uri": "CANARY", "metadata": {"content_id": "c", "content_uri": "CANARY"}, "note": "CANARY"}
+    hidden["metadata"]["json"] = {"a": [{"Original_Media_URI": "CANARY"}]}  # type: ignore[index]
     signals = {"pdq": PDQ.hex(), "url": "https://CANARY"}
     rows, reading = read("hma", file_of(content(**hidden, signals=signals), content(**hidden, id="x")))
     assert "CANARY" not in repr((rows, reading)) and len(rows) == len(reading.facts["rejects"]) == 1
-    assert reading.dropped == {"original_media_uri": 2, "content_uri": 2, "note (free text)": 2, "url (no hash)": 1}
+    assert reading.dropped == {"original_media_uri": 4, "content_uri": 2, "note (free text)": 2, "url (no hash)": 1}
     rows, reading = read("hma", json.dumps(content(**hidden)).encode(), options={"free_text": "yes"})
-    assert json.loads(rows[0]["extra"])["hma"]["note"] == "CANARY" and reading.dropped["original_media_uri"] == 1
+    assert json.loads(rows[0]["extra"])["hma"]["note"] == "CANARY" and reading.dropped["original_media_uri"] == 2
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,13 @@ def test_the_oracle_takes_what_is_written() -> None:
     assert [one.get("id") for one in contents] == [7, None]
     assert {(loss.field, loss.count) for loss in done.losses} == {("record", 1), ("media", 1), ("md5", 1), ("ref", 1)}
     assert [claim.format for claim in claims(data)] == ["hma"] and claims(b"[\n\n]\n") == []
+
+
+@pytest.mark.parametrize(("stated", "kept"), [(0, 0), (1, None), (1893456000, 1893456000), (True, True)])
+def test_a_content_that_is_disabled_stays_disabled(stated, kept) -> None:
+    """HMA means by 0 disabled for good and by 1 enabled: the first is kept and written again, ours are enabled."""
+    rows, _ = read("hma", file_of(content(disable_until_ts=stated)))
+    extra = json.loads(rows[0]["extra"])["hma"]
+    assert extra.get("disable_until_ts") == kept
+    text, _ = written(Entry(source="a", ref="7", fingerprints=[Fingerprint(kind="pdq", value=PDQ)], extra={"hma": extra}))
+    assert json.loads(text)[0]["disable_until_ts"] == stated

@@ -151,6 +151,21 @@ def test_ids_cannot_leave_their_place_in_the_address() -> None:
     assert requests[0]["path"] == "/v2/entries/42/..%2F..%2Fx%3Fy%23z/MD5/feedback"
 
 
+def test_an_id_that_would_leave_the_address_is_not_sent() -> None:
+    """`..` cannot be escaped: clients take it out together with the number of the member."""
+    requests, done = written([vote(ref="42/..", type="Md5"), vote(ref="42/.", type="Md5"), vote(ref="42/...", type="Md5")])
+    assert [each["path"] for each in requests] == ["/v2/entries/42/.../MD5/feedback"] and sum(lost(done).values()) == 2
+
+
+def test_votes_on_two_lists_do_not_go_to_one_address() -> None:
+    """The same id is another entry there; the option says which list it is."""
+    votes = [vote(type="Md5"), vote(type="Pdq").model_copy(update={"about": About(source="other", ref="42/e1")})]
+    for options, kind in (({}, "MD5"), ({"source": "other"}, "PDQ")):
+        requests, done = written(votes, **options)
+        assert [each["path"].split("/")[5] for each in requests] == [kind]
+        assert [reason for reason in lost(done) if reason.startswith("a vote on another list")]
+
+
 @given(mixed_lists())
 def test_any_entries_give_a_document(items: list[Entry]) -> None:
     """Nothing raises; each request is well-formed; what is not written is a lost record."""

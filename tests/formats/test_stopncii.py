@@ -192,3 +192,11 @@ def test_the_type_to_write_can_be_said() -> None:
     assert written(entry, type="ImagePDQ")[0]["count"] == 0
     with pytest.raises(BadOption):
         written(entry, type="PDQ")
+
+
+def test_a_deletion_and_case_numbers_are_known_in_any_case_of_letters() -> None:
+    """Neither comes a withdrawn hash back as active, nor are numbers of cases kept."""
+    record = {"signalType": "ImagePDQ", "hashValue": "0f" * 32, "hashStatus": "withdrawn", "CaseNumbers": {"CANARY": "Active"}}
+    rows, reading = read("stopncii", json.dumps({"hashRecords": [record]}).encode())
+    assert rows[0]["state"] == "retracted" and json.loads(rows[0]["extra"]) == {"stopncii": {"hashStatus": "withdrawn"}}
+    assert reading.dropped == {"case number": 1}

@@ -247,3 +247,23 @@ def test_one_hash_is_written_and_which_can_be_said() -> None:
     assert written(entry, type="HASH_SHA1")[0] == []
     with pytest.raises(BadOption):
         written(entry, type="MD5")
+
+
+def test_a_token_inside_a_record_is_dropped_too() -> None:
+    """The lists inside a record have pages of their own, whose `next` holds the token as well."""
+    paging = {"next": "https://graph.facebook.com/x?access_token=CANARY"}
+    record = update(tags={"data": [{"id": "5", "text": "t"}], "paging": paging}, last_updated="CANARY-not")
+    record["descriptors"]["data"][0]["reactions"] = {"data": [], "paging": paging}
+    record["descriptors"]["paging"] = paging
+    rows, reading = read("threatexchange", page(record, record | {"last_updated": 1}))
+    assert "access_token" not in repr((rows, reading)) and len(rows) == 1
+    assert reading.dropped["paging of a list (access token)"] == 6
+
+
+def test_an_update_is_handled_as_its_strictest_descriptor_says() -> None:
+    """And is not written where that has no place."""
+    record = update()
+    record["descriptors"]["data"] = [{"id": "1", "share_level": "GREEN"}, {"id": "2", "share_level": "RED"}, {"id": "3"}]
+    assert one(record)["handling"]["tlp"] == "RED"
+    record["descriptors"]["data"][2]["share_level"] = "FOO"
+    assert one(record)["handling"]["tlp"] == "UNKNOWN"

@@ -26,6 +26,7 @@ from hashlib_interop.reading import read as read_file
 from hashlib_interop.report import Reject
 from hashlib_interop.writing import write_stream
 from tests.strategies import entries
+from tests.test_json_pages import read as read_rows
 
 US = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media"
 DEFAULT = US.replace("/US/", "/Default/")
@@ -676,3 +677,33 @@ def test_sniff_claims_vics_and_nothing_else() -> None:
 def test_a_dialect_without_a_profile_is_unspecified() -> None:
     """`Default` is no profile."""
     assert Dialect("2.0", "Default").scheme == Dialect("1.3").scheme == "vics/unspecified"
+
+
+def test_hidden_keys_stand_in_no_fact_no_extra_and_no_reject() -> None:
+    """Neither around the records, nor in other letters, nor where the value is no text."""
+    records = [
+        {"MD5": "a" * 32, "comments": "CANARY"}, {"MD5": "b" * 32, "Comments": {"a": "CANARY"}},
+        {"MD5": "c" * 32, "Miniature": ["CANARY"]},
+    ]  # fmt: skip
+    context = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#Media"
+    text = json.dumps({"@odata.context": context, "ContactName": "CANARY", "value": records})
+    rows, reading = read_rows("vics", text.encode())
+    assert "CANARY" not in repr((rows, reading)) and len(rows) == 1
+    assert [reject.position for reject in reading.facts["rejects"]] == [2, 3]
+    assert reading.dropped == {"key ContactName": 1, "Comments (free text)": 1}
+
+
+def test_free_text_in_other_letters_makes_no_known_file() -> None:
+    """NSRLConvert writes a hash and a 0, and nothing else."""
+    context = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/Default/$metadata#Media"
+    text = json.dumps({"@odata.context": context, "value": [{"MD5": "a" * 32, "Category": 0, "comments": "x"}]})
+    rows, _ = read_rows("vics", text.encode())
+    assert rows[0]["classifications"] == [{"scheme": "vics/unspecified", "code": "0"}]
+
+
+def test_two_contexts_that_differ_are_refused() -> None:
+    """One of them would say what the categories mean; which of both cannot be told."""
+    both = {"@odata.context": US, "odata.metadata": US.replace("/US/", "/UK/"), "value": [{"MD5": "a" * 32, "Category": 1}]}
+    with pytest.raises(MalformedInput, match="two contexts that differ"):
+        read_rows("vics", json.dumps(both).encode())
+    assert read_rows("vics", json.dumps(both).encode(), options={"context": US})[0][0]["classifications"][0]["scheme"] == "vics/US"
