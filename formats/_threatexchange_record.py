@@ -27,12 +27,14 @@ from hashlib_interop.formats._json_pages import (
     unix_stamp,
 )
 from hashlib_interop.formats._signals import Signal, chosen, signal_row
-from hashlib_interop.handling import label_of
+from hashlib_interop.handling import as_row, label_of
 from hashlib_interop.model import Json
 
 NAME = "threatexchange"
 STATUS = "threatexchange/status"
 SHARE_LEVELS = ("UNKNOWN", "WHITE", "GREEN", "AMBER", "RED")
+PRIVATE = ("HAS_PRIVACY_GROUP", "HAS_WHITELIST")
+"""Values of `privacy_type` under which not everybody on the platform sees a descriptor."""
 VIDEO_TAG = "media_type_video"
 _TAGGED = {VIDEO_TAG: "video", "media_type_photo": "image"}
 _ID = re.compile("[1-9][0-9]{0,31}", re.ASCII)
@@ -189,10 +191,15 @@ def _owner_name(part: Json) -> str | None:
 
 
 def _handling(parts: list[Json]) -> Json | None:
-    """Return the strictest share level of a record and the descriptors in it; taken out of the record."""
+    """Return the strictest share level of a record and the descriptors in it, taken out of it, and who they are private to.
+
+    Which group or list that is does not stand in the record: a caveat, so that no other format gets it as if it were
+    anybody's.
+    """
     levels = {taken(part, "share_level", str, "a text") for part in parts} - {None, ""}
-    label = label_of([f"TLP:{level}" for level in sorted(levels)]) if levels else None
-    return {"tlp": label.tlp} if label else None
+    private = {part["privacy_type"] for part in parts if part.get("privacy_type") in PRIVATE}
+    label = label_of([*(f"TLP:{level}" for level in levels), *(f"caveat:privacy_type {name}" for name in private)])
+    return as_row(label)
 
 
 def _id(rest: Json) -> str | None:

@@ -267,3 +267,13 @@ def test_an_update_is_handled_as_its_strictest_descriptor_says() -> None:
     assert one(record)["handling"]["tlp"] == "RED"
     record["descriptors"]["data"][2]["share_level"] = "FOO"
     assert one(record)["handling"]["tlp"] == "UNKNOWN"
+
+
+def test_what_is_private_to_a_group_is_restricted() -> None:
+    """By a caveat, beside the share level; what is visible to all is not."""
+    for name in ("HAS_PRIVACY_GROUP", "HAS_WHITELIST"):
+        assert one(descriptor(privacy_type=name, share_level="WHITE"))["handling"]["caveats"] == [f"privacy_type {name}"]
+    assert one(descriptor(privacy_type="VISIBLE", share_level="WHITE"))["handling"]["caveats"] is None
+    row = one(descriptor(privacy_type="HAS_PRIVACY_GROUP"))
+    (found,), done = written(Entry(source="a", **{k: v for k, v in row.items() if v is not None and k != "position"}))
+    assert found["privacy_type"] == "HAS_PRIVACY_GROUP" and not done.losses
