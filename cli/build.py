@@ -8,7 +8,7 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.info import show_rejects
-from hashlib_interop.cli.shared import counted, emit, fields, heading, number, say, table
+from hashlib_interop.cli.shared import counted, emit, fields, heading, say, table
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
@@ -119,5 +119,5 @@ def _show(built: Built) -> None:
             "size": f"{counted(built.size, 'byte')}, {built.size / max(built.count, 1):.2f} a digest",
         }
     )
-    click.echo(f"\nwritten to {shown(built.output, 200)}: {number(built.count)} digests")
+    click.echo(f"\nwritten to {shown(built.output, 200)}: {counted(built.count, 'digest')}")
     click.echo(f"next: hashlib-interop lookup {shown(built.output, 200)} FILE")

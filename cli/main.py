@@ -13,12 +13,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from difflib import get_close_matches
 from types import FrameType
 from typing import Any
 
 import click
 
-from hashlib_interop.errors import FileFault, InteropError
+from hashlib_interop.errors import FileFault, InteropError, shown
 
 PROGRAM = "hashlib-interop"
 USAGE, INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 70, 130, 141, 143
@@ -62,7 +63,9 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            close = get_close_matches(cmd_name, COMMANDS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"see {PROGRAM} --help"
+            raise click.UsageError(f"no command {shown(cmd_name)}: {hint}")
         module = importlib.import_module(f"hashlib_interop.cli.{cmd_name.replace('-', '_')}")
         loaded: click.Command = module.command
         return loaded

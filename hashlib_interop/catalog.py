@@ -244,7 +244,8 @@ def open_catalog(path: str | Path) -> sqlite_utils.Database:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
-        raise BadCatalog(f"not a readable SQLite file ({shown(error, 150)})", file=name) from None
+        why = f"no catalog, and no SQLite file that can be read ({shown(error, 150)}); a list is merged first: merge"
+        raise BadCatalog(why, file=name) from None
     if identity != APPLICATION_ID or not set(TABLES) <= tables or version != VERSION:
         connection.close()
         newer = identity == APPLICATION_ID and version > VERSION

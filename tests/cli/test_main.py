@@ -63,7 +63,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nosuch"], "No such command"),
+        (["nosuch"], "no command nosuch: see hashlib-interop --help"),
         (["info"], "Missing argument"),
         (["info", "--nosuch"], "No such option"),
         (["info", "x", "--option", "novalue"], "NAME=VALUE"),
