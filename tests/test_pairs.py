@@ -23,7 +23,7 @@ from tests.test_carrying import is_derived
 from tests.test_conformance import BOTH, RECORDED_AT, Row, compared, read_rows, witness, write_to, writing_of
 
 PAIRS = list(itertools.permutations(BOTH, 2))
-EXAMPLES = max(3, settings().max_examples // 20)
+EXAMPLES = max(2, settings().max_examples // 20)
 DICE = random.Random("pairs")
 FRAME = f"0,100,{DICE.randbytes(32).hex()},0.000\n".encode()
 BASE = Entry(

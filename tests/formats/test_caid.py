@@ -114,7 +114,7 @@ def test_benign_lists_stay_benign(tmp_path, table) -> None:
 
 
 def test_what_is_written_says_the_uk_profile(tmp_path, table) -> None:
-    """The number that the table has for a code; a UK number as it is; no code of another country's profile."""
+    """The number that the table has for a code; a UK number as it is; no code of another country's profile, no known file."""
     entries = [
         Entry(source="a", md5=MD5, classifications=(A,)),
         Entry(source="a", md5=MD5, classifications=(uk("7"),)),
@@ -124,8 +124,8 @@ def test_what_is_written_says_the_uk_profile(tmp_path, table) -> None:
     done = write(entries, tmp_path / "out", format="caid", options={"categories": table})
     value = json.loads((tmp_path / "out").read_text())
     assert list(value) == ["@odata.context", "value"] and value["@odata.context"] == f"{BASE}/UK/$metadata#Media"
-    assert [media.get("Category") for media in value["value"]] == [1, 7, None, None]
-    assert [(loss.field, loss.count) for loss in done.losses] == [("classifications", 2)]
+    assert [media.get("Category") for media in value["value"]] == [1, 7, None]
+    assert [(loss.field, loss.count) for loss in done.losses] == [("classifications", 1), ("record", 1)]
     with pytest.raises(CannotWrite, match="no shape"):
         write(entries, tmp_path / "out", format="caid", options={"shape": "gold"})
 

@@ -507,7 +507,7 @@ def test_a_case_of_1_2_is_no_list_of_known_files() -> None:
 
 
 def test_benign_and_illegal_never_change_places() -> None:
-    """A code that would read as a known file is lost and counted, never written; so is the reverse."""
+    """A code that would read as a known file is lost and counted; a known file that cannot be marked is not written."""
     known = one(DEFAULT, Category=0)
     bad = known.model_copy(update={"classifications": (Classification(scheme="vics/unspecified", code="0"),)})
     eight = known.model_copy(
@@ -518,11 +518,13 @@ def test_benign_and_illegal_never_change_places() -> None:
     for rows, options in (
         ([bad], {}),
         ([eight], {"version": "1.2"}),
-        ([known], {"version": "1.3"}),
-        ([known], {"profile": "US"}),
     ):
         text, losses = written(rows, **options)
         assert "Category" not in json.loads(text)["value"][0] and losses[0].field == "classifications"
+    for options in ({"version": "1.3"}, {"profile": "US"}):
+        text, losses = written([known], **options)
+        assert json.loads(text)["value"] == [] and [(loss.field, loss.count) for loss in losses] == [("record", 1)]
+        assert "only known as an ordinary file" in losses[0].reason
 
 
 @pytest.mark.parametrize("shape", ["media", "cases"])
