@@ -232,7 +232,7 @@ def test_what_is_dropped_is_counted(path) -> None:
 # fileDetails under the XSD (the table below) -------------------------------------------
 
 TABLE = [
-    ("reportId", 1, 1, r"-?\d{1,19}"), ("fileId", 1, 1, r"\S+( \S+)*"), ("fileName", 0, 1, ".*"), ("originalFileName", 0, 1, ".*"),
+    ("reportId", 1, 1, r"-?\d{1,19}"), ("fileId", 1, 1, r"[^ \t\r\n]+( [^ \t\r\n]+)*"), ("fileName", 0, 1, ".*"), ("originalFileName", 0, 1, ".*"),
     ("uploadedToEspTimestamp", 0, 1, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"), ("locationOfFile", 0, 1, ".*"),
     ("fileViewedByEsp", 0, 1, "true|false"), ("exifViewedByEsp", 0, 1, "true|false"), ("publiclyAvailable", 0, 1, "true|false"),
     ("fileRelevance", 0, 1, "Reported|Supplemental Reported"), ("potentialMeme|fileAnnotations", 0, 1, None),
