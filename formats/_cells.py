@@ -30,9 +30,9 @@ from hashlib_interop.columns import (
     one_each,
 )
 from hashlib_interop.formats._mapping import LISTS, WIDTHS, Column
-from hashlib_interop.handling import as_row, codes_of, label_of
+from hashlib_interop.handling import as_row, codes_of, label_of, labels_in
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import FLAGS, HANDLING, STAMP, Handling
+from hashlib_interop.model import FLAGS, HANDLING, STAMP
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODE: dict[str, Callable[[bytes], str]] = {
@@ -317,8 +317,7 @@ def codes_of_labels(labels: pa.StructArray) -> pa.ListArray:
     if labels.null_count == len(labels):
         return pa.nulls(len(labels), pa.list_(pa.string()))
     found = []
-    for row in labels.to_pylist():
-        label = None if row is None else Handling.model_validate(row)
+    for label in labels_in(labels):
         codes = codes_of(label)
         found.append(list(codes) if codes and label_of(codes) == label else None)
     return pa.array(found, pa.list_(pa.string()))

@@ -17,9 +17,9 @@ from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.columns import keep_items, mask_of, strongest_refs
 from hashlib_interop.errors import shown
 from hashlib_interop.format import Carry, Format, Refuses, Writing
-from hashlib_interop.handling import ALL, codes_of, restrictions
+from hashlib_interop.handling import ALL, codes_of, labels_in, restrictions
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, Handling, canonical_json
+from hashlib_interop.model import ENTRY_SCHEMA, IDENTITY_FIELDS, canonical_json
 from hashlib_interop.report import Loss
 from hashlib_interop.schemes import only_known
 
@@ -143,10 +143,10 @@ def _restricted(batch: pa.RecordBatch, format: Format, writing: Writing) -> list
     carry = format.carries.get("handling")
     kept = carry(batch, writing) if carry else pa.nulls(len(labels), labels.type)
     found: dict[str, Mask] = {}
-    for row, (before, after) in enumerate(zip(labels.to_pylist(), kept.to_pylist(), strict=True)):
+    for row, (before, after) in enumerate(zip(labels_in(labels), labels_in(kept), strict=True)):
         if before is None or before == after:
             continue
-        lost = sorted({*restrictions(_label(before))} - {*codes_of(_label(after))} - writing.drop_handling)
+        lost = sorted({*restrictions(before)} - {*codes_of(after)} - writing.drop_handling)
         if lost:
             found.setdefault(", ".join(lost), np.zeros(len(labels), bool))[row] = True
     cannot = f"which {format.name} cannot say: --drop-handling takes it off"
@@ -160,10 +160,6 @@ def _unmarked(batch: pa.RecordBatch, format: Format, writing: Writing) -> Mask:
     if only.any() and carry:
         only &= mask_of(carry(batch, writing).is_null())
     return only
-
-
-def _label(value: dict[str, Any] | None) -> Handling | None:
-    return None if value is None else Handling.model_validate(value)
 
 
 def _count(before: pa.RecordBatch, after: pa.RecordBatch, format: Format, losses: Losses) -> None:

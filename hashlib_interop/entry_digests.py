@@ -23,11 +23,11 @@ from hashlib_interop.columns import mask_of
 from hashlib_interop.digest_keys import Keys, keys_of
 from hashlib_interop.errors import CannotWrite, shown
 from hashlib_interop.fuse_numpy import hashes
-from hashlib_interop.handling import ALL, restrictions
+from hashlib_interop.handling import ALL, labels_in, restrictions
 from hashlib_interop.hset_file import WIDTHS
 from hashlib_interop.hset_payload import Batch, Numbers, Sets, TextSet
 from hashlib_interop.kernels import Mask
-from hashlib_interop.model import DIGESTS, Handling
+from hashlib_interop.model import DIGESTS
 from hashlib_interop.schemes import only_known
 
 Hashes = npt.NDArray[np.uint64]
@@ -145,9 +145,9 @@ def _held_back(labels: pa.StructArray, speaking: Mask, wanted: Wanted) -> Mask:
     if labels.null_count == len(labels):
         return held
     rows: dict[tuple[str, ...], list[int]] = {}
-    for row, value in enumerate(labels.to_pylist()):
-        if value is not None and speaking[row]:
-            rows.setdefault(restrictions(Handling.model_validate(value)), []).append(row)
+    for row, label in enumerate(labels_in(labels)):
+        if label is not None and speaking[row]:
+            rows.setdefault(restrictions(label), []).append(row)
     for codes, places in sorted(rows.items()):
         held[places] = wanted.held_back(codes, len(places))
     return held

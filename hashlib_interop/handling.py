@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
+import pyarrow as pa
+
 from hashlib_interop.model import Handling
 
 TLP = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
@@ -176,9 +178,27 @@ def restrictions(label: Handling | None) -> tuple[str, ...]:
     return tuple(code for code in codes_of(label) if code.upper() not in _OPEN)
 
 
+def labels_in(column: pa.StructArray) -> list[Handling | None]:
+    """Return a column `handling` as labels; few differ, and each is validated once."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    known: dict[str, Handling] = {}
+    found: list[Handling | None] = []
+    for value in column.to_pylist():
+        key = repr(value)
+        if value is not None and key not in known:
+            known[key] = Handling.model_validate(value)
+        found.append(known.get(key))
+    return found
+
+
 def _state_chain(match: re.Match[str], stated: dict[str, Any]) -> None:
-    name, chain = ("tlp", TLP) if match["chain"].upper() == "TLP" else ("pap", PAP)
-    value = match["value"]
+    _raise(stated, "tlp" if match["chain"].upper() == "TLP" else "pap", match["value"])
+
+
+def _raise(stated: dict[str, Any], name: str, value: str) -> None:
+    """State a label of a chain: the higher one, where there is one."""
+    chain = TLP if name == "tlp" else PAP
     known = value.upper() if _rank(chain, value)[1] != UNKNOWN else value
     stated[name] = known if stated.get(name) in (None, known) else _higher(chain, stated[name], known)
 
@@ -188,7 +208,7 @@ def _state_stix(match: re.Match[str], stated: dict[str, Any]) -> None:
     if value is None:
         _name(stated, "stix", f"stix.marking-definition--{match['uuid'].lower()}")
     else:
-        _state_chain(re.fullmatch(_CHAIN, f"TLP:{value}") or match, stated)
+        _raise(stated, "tlp", value)
 
 
 def _state_europol(match: re.Match[str], stated: dict[str, Any]) -> None:
@@ -229,11 +249,10 @@ def _state_unknown(match: re.Match[str], stated: dict[str, Any]) -> None:
     stated["tlp"] = UNKNOWN
 
 
-_CHAIN = r"(?i:(?P<chain>TLP|PAP)):(?P<value>.+)"
 _SYSTEMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], dict[str, Any]], None]], ...] = tuple(
     (re.compile(pattern, re.DOTALL), state)
     for pattern, state in (
-        (_CHAIN, _state_chain),
+        (r"(?i:(?P<chain>TLP|PAP)):(?P<value>.+)", _state_chain),
         (r"(?i:(?:EUROPOL:)?(?P<code>H[0-3]))", _state_europol),
         (r"(?i:UNLABELLED)", _state_unlabelled),
         (r"(?i:MISP:(?P<number>[0-5])(?::(?P<group>[0-9a-f-]{36}))?)", _state_misp),

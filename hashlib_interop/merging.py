@@ -101,7 +101,7 @@ def merge(
     (`WouldReplace`), unless `replace`. `memory` bounds the engine, as "4GB"; without it, 768 MiB, or 260
     bytes an entry where that is more, and never more than half of the machine's. Formats that keep entries
     (native, parquet, catalog) get every entry; the others one row an item, unless a restriction that they
-    cannot say holds it back: `drop_handling` names those that may be lost. The output is a function of the
+    cannot say holds it back (`drop_handling` names those that may be lost), or it is only a known file (`known_files`). The output is a function of the
     entries, their evidence and the policy: order of files, threads and time zone change no byte. Raises
     `UnresolvedConflict` where the policy says `fail`, and leaves the old output whole whatever happens.
     """

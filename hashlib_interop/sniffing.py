@@ -44,14 +44,14 @@ _KINDS = (
     (b"\xff\xd8\xff", "it is a picture, and pictures are never read"),
     (b"GIF8", "it is a picture, and pictures are never read"),
     (b"%PDF", "it is a PDF: ask for the list as a file of data"),
-    (b"SQLite format 3", "it is a database of another program"),
+    (b"SQLite format 3", "it is a database of another program: export the list from there"),
     (b"HSET", "it is a hash set: see set-info, lookup"),
     (b"HFLT", "it is a filter: see set-info, lookup"),
     (b"<!doctype html", "it is a web page, perhaps of a log-in: download the list again"),
     (b"<html", "it is a web page, perhaps of a log-in: download the list again"),
-    (b"<?xml", "it is XML of a kind that is not known here"),
-    (b"{", "it is JSON of a kind that is not known here"),
-    (b"[", "it is JSON of a kind that is not known here"),
+    (b"<?xml", "it is XML of a kind that is not known here: if it is a list, say which with --from"),
+    (b"{", "it is JSON of a kind that is not known here: if it is a list, say which with --from"),
+    (b"[", "it is JSON of a kind that is not known here: if it is a list, say which with --from"),
 )
 
 
@@ -63,5 +63,5 @@ def _looks(head: bytes) -> str:
             return what
     line = head.splitlines()[0] if head.splitlines() else b""
     if any(line.count(sign) for sign in (b",", b";", b"\t")) and b"\0" not in head:
-        return f"a table with the header {shown(line, 100)}? Say its columns in a mapping (docs/columns.md), --option mapping=FILE"
+        return f"a table with the header {shown(line, 100)}? Say its columns in a mapping (docs/columns.md), --from columns --option mapping=FILE"
     return "say which with --from"
