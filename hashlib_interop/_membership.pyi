@@ -55,6 +55,9 @@ class Table:
     def find(self, digest: object) -> int:
         """Return the rank of one digest, or -1; as `in`."""
 
+    def expected(self, digest: bytes) -> int:
+        """Return the rank around which `in` sends for the rest of a digest, modulo 2^64: for tests. Layout 1 only."""
+
     def contains(self, digests: Any, threads: int = 1, width: int | None = None) -> npt.NDArray[np.bool_]:
         """Return which of many digests are there; rows that are null (Arrow) are not.
 

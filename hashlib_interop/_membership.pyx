@@ -3,7 +3,6 @@
 GIL: while one digest is looked up, the GIL keeps `close` away."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -15,7 +14,9 @@ from libc.stdlib cimport free
 from posix.mman cimport munmap
 
 from hashlib_interop.errors import FileFault, MalformedInput
+from hashlib_interop.hset_file import drifts
 from hashlib_interop.hset_numpy import as_bytes
+from hashlib_interop.threads import each
 
 
 cdef extern from "Python.h":
@@ -39,6 +40,7 @@ cdef extern from "core/membership.h" nogil:
         size_t width
         const uint8_t *lines
         const uint8_t *records
+        const uint8_t *drift
         uint64_t home, total
         size_t rest_width
         size_t skipped "from"
@@ -46,6 +48,7 @@ cdef extern from "core/membership.h" nogil:
         const uint8_t *radix
         unsigned bits
     void lines_choose(group_t *group)
+    uint64_t lines_expected(const group_t *group, const uint8_t *digest)
     void sorted_choose(group_t *group)
     int group_list(const group_t *group, uint64_t start, uint64_t stop, uint8_t *out)
 
@@ -182,6 +185,7 @@ cdef class Table:
             raise MalformedInput("has lines that are none: copy it again")
         item.home, item.total, item.rest_width = group.home_lines, lines, group.rest
         item.lines = self._inside(group.lines, lines * LINE_BYTES)
+        item.drift = self._inside(group.drift, 2 * drifts(group.home_lines))
         item.skipped = group.width - group.rest
         item.records = self._inside(group.rest_span, group.n * group.rest + 2 * PADDING)
         item.records += PADDING - item.skipped
@@ -214,6 +218,12 @@ cdef class Table:
 
     def find(self, digest):
         return self._find(digest)
+
+    def expected(self, bytes digest):
+        cdef const group_t *group = self.of_width[len(digest)] if len(digest) <= MOST_WIDTH else NULL
+        if group == NULL or group.lines == NULL:
+            raise KeyError("no lines of this width")
+        return lines_expected(group, <const uint8_t *>PyBytes_AS_STRING(digest))
 
     cdef int64_t _find(self, object digest) except -2:
         cdef const group_t *group
@@ -276,19 +286,14 @@ cdef class Table:
         return place >= 0
 
     def _split(self, place, keys, int threads, ranks, there):
-        """Several parts for each thread, so that none waits long for the last one."""
-        size = max(-(-len(keys) // (4 * threads)), LEAST_PART)
-        starts = range(0, len(keys), size)
-        if threads == 1 or len(starts) == 1:
-            self._part(place, keys, ranks, there)
-            return
+        """One part; of several threads, four for each, so that none waits long for the last one."""
+        size = max(-(-len(keys) // (4 * threads)), LEAST_PART) if threads > 1 else len(keys)
 
         def part(start):
             cut = slice(start, start + size)
             self._part(place, keys[cut], *(None if out is None else out[cut] for out in (ranks, there)))
 
-        with ThreadPoolExecutor(min(threads, len(starts))) as pool:
-            list(pool.map(part, starts))
+        each(part, range(0, len(keys), size), threads)
 
     def _part(self, int place, const uint8_t[:, ::1] keys, int64_t[::1] ranks, uint8_t[::1] there):
         cdef const group_t *group = &self.items[place]

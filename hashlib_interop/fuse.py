@@ -11,7 +11,6 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType, TracebackType
@@ -30,6 +29,7 @@ from hashlib_interop.fuse_hashes import HashBuckets
 from hashlib_interop.fuse_numpy import Found, Hashes, Slots
 from hashlib_interop.hset_file import ALGORITHM_OF, WIDTHS
 from hashlib_interop.hset_numpy import as_bytes
+from hashlib_interop.threads import each
 
 kernels: ModuleType = fuse_numpy
 try:
@@ -161,11 +161,8 @@ class Filter:
         width of no algorithm.
         """
         keys, valid = keys_of(digests, width)
-        if threads <= 1 or len(keys) < 1 << 16:
-            found = self._asked(keys)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                found = np.concatenate(list(pool.map(self._asked, np.array_split(keys, threads * 4))))
+        parts = np.array_split(keys, threads * 4 if threads > 1 and len(keys) >= 1 << 16 else 1)
+        found = np.concatenate(each(self._asked, parts, threads))
         return found if valid is None else found & valid
 
     def _asked(self, keys: Keys) -> Found:
@@ -263,13 +260,12 @@ def _written(out: BinaryIO, info: FilterInfo, buckets: HashBuckets, threads: int
     """Write shard after shard, then their seeds, then the header."""
     checksum, seeds = xxhash.xxh3_64(), []
     out.write(bytes(HEADER))
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
-        shards = buckets.shards(info.shard_bits)
-        while some := list(islice(shards, max(threads, 1))):
-            for slots, seed in pool.map(lambda hashes: _shard(hashes, info), some):
-                out.write(slots.data)
-                checksum.update(slots.data)
-                seeds.append(seed)
+    shards = buckets.shards(info.shard_bits)
+    while some := list(islice(shards, max(threads, 1))):
+        for slots, seed in each(lambda hashes: _shard(hashes, info), some, threads):
+            out.write(slots.data)
+            checksum.update(slots.data)
+            seeds.append(seed)
     last = np.array(seeds, "<u8").tobytes()
     out.write(last)
     checksum.update(last)

@@ -11,15 +11,16 @@ import os
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from hashlib_interop.errors import MalformedInput
+from hashlib_interop.threads import each
 
 MAGIC = b"HSETv1\0\0"
 VERSION = 1
@@ -40,11 +41,13 @@ ALGORITHM_OF = {width: name for name, width in WIDTHS.items()}
 _NAMES = tuple(WIDTHS)
 
 SORTED, LINES_LAYOUT = 0, 1
-REST, KEYS, RADIX, NUMBERS, SOURCES, CLASSES, LINES, META, SUMS = range(1, 10)
+REST, KEYS, RADIX, NUMBERS, SOURCES, CLASSES, DRIFT, LINES, META, SUMS = range(1, 11)
 OF_FILE = 0xFFFF
 _PAYLOAD = (NUMBERS, SOURCES, CLASSES)
 _STRIDES = {NUMBERS: (4, 8), SOURCES: (1, 2, 4), CLASSES: (1, 2, 4)}
 _MOST_SECTIONS = 64
+DRIFT_LINES = 4
+"""Home lines for each element of DRIFT."""
 MOST_META = 16 << 20
 MOST_LINES = 1 << 32
 MOST_KEYS = 1 << 40
@@ -71,9 +74,22 @@ class Span:
         return self.offset + self.length
 
 
+_SPANS = {
+    REST: "rest_span",
+    KEYS: "keys",
+    RADIX: "radix",
+    NUMBERS: "numbers",
+    SOURCES: "sources",
+    CLASSES: "classes",
+    DRIFT: "drift",
+    LINES: "lines",
+}
+"""Where a group keeps the place of a section, by type."""
+
+
 @dataclass(frozen=True)
 class Group:
-    """The digests of one algorithm, and where they lie: `lines`, `rest_span`, or `keys`, `radix`."""
+    """The digests of one algorithm, and where they lie: `lines`, `rest_span`, `drift`, or `keys`, `radix`."""
 
     algorithm: str
     width: int
@@ -91,11 +107,12 @@ class Group:
     numbers: Span | None = None
     sources: Span | None = None
     classes: Span | None = None
+    drift: Span | None = None
 
     def spans(self) -> dict[int, Span]:
         """Return its sections by type, in the order in which they lie."""
-        all_ = (self.rest_span, self.keys, self.radix, self.numbers, self.sources, self.classes, self.lines)
-        return {kind: span for kind, span in zip(range(REST, META), all_, strict=True) if span}
+        held = {kind: getattr(self, name) for kind, name in _SPANS.items()}
+        return {kind: span for kind, span in held.items() if span}
 
 
 @dataclass(frozen=True)
@@ -149,6 +166,11 @@ def radix_bits(n: int) -> int:
     return min(max(n // 4, 1).bit_length() - 1, 24)
 
 
+def drifts(home_lines: int) -> int:
+    """Return the number of elements of DRIFT: one for every four home lines, and one for their end."""
+    return -(-home_lines // DRIFT_LINES) + 1
+
+
 def group_of(
     algorithm: str,
     n: int,
@@ -177,23 +199,15 @@ def _lengths(group: Group, payload: dict[int, int]) -> dict[int, Span]:
         spans = {KEYS: Span(0, ends + n * width, width), RADIX: Span(0, ((1 << group.radix_bits) + 1) * 8, 8)}
     else:
         lines = (group.home_lines + group.overflow_lines) * LINE
-        spans = {REST: Span(0, ends + n * group.rest, group.rest), LINES: Span(0, lines, LINE)}
+        drift = drifts(group.home_lines) * 2
+        spans = {REST: Span(0, ends + n * group.rest, group.rest), DRIFT: Span(0, drift, 2), LINES: Span(0, lines, LINE)}
     spans |= {kind: Span(0, n * stride, stride) for kind, stride in payload.items()}
     return dict(sorted(spans.items()))
 
 
 def _with_spans(group: Group, spans: dict[int, Span]) -> Group:
-    rest, keys, radix, numbers, sources, classes, lines = map(spans.get, range(REST, META))
-    return replace(
-        group,
-        lines=lines,
-        rest_span=rest,
-        keys=keys,
-        radix=radix,
-        numbers=numbers,
-        sources=sources,
-        classes=classes,
-    )
+    places: dict[str, Any] = {_SPANS[kind]: span for kind, span in spans.items()}
+    return replace(group, **places)
 
 
 def laid_out(groups: Sequence[Group], meta: int = 0) -> Header:
@@ -323,10 +337,8 @@ def block_sums(fd: int, header: Header, threads: int = 1) -> Sums:
     count = header.sums.length // 8
     part = -(-count // threads)
     runs = [range(at, min(at + part, count)) for at in range(0, count, part or 1)]
-    if len(runs) < 2:
-        return np.concatenate([np.zeros(0, np.uint64), *(_sums_of(fd, header, run) for run in runs)])
-    with ThreadPoolExecutor(len(runs)) as pool:
-        return np.concatenate(list(pool.map(lambda run: _sums_of(fd, header, run), runs)))
+    found = each(lambda run: _sums_of(fd, header, run), runs, threads)
+    return np.concatenate([np.zeros(0, np.uint64), *found])
 
 
 def _sums_of(fd: int, header: Header, blocks: range) -> Sums:

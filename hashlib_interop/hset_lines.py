@@ -5,10 +5,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hashlib_interop.hset_file import CHAIN, LINE, LONGEST_CHAIN, SLOTS, SLOTS_WITH_NEXT
+from hashlib_interop.hset_file import CHAIN, DRIFT_LINES, LINE, LONGEST_CHAIN, SLOTS, SLOTS_WITH_NEXT, drifts
 from hashlib_interop.hset_words import Keys, Line16, Places, big_words, first_words, homes, precedes
 
 _HEAD, _NEXT = 3, 30
+_PART = DRIFT_LINES << 18
+
+
+def drift(home: Keys, n: int) -> npt.NDArray[np.int16]:
+    """Return DRIFT of home lines, (NB, 64): by how much the ranks of every fourth one differ from `n` digests
+    in even steps, and 0 for the end. What does not fit 16 bits is cut to what does: it is where to look first.
+    """
+    found = np.zeros(drifts(len(home)), np.int16)
+    for start in range(0, len(home), _PART):
+        line = np.arange(start, min(start + _PART, len(home)), DRIFT_LINES, dtype=np.uint64)
+        rank = home[line].view("<u8")[:, 0] & np.uint64((1 << 40) - 1)
+        even = line * np.uint64(n // len(home)) + line * np.uint64(n % len(home)) // np.uint64(len(home))
+        away = np.clip(rank.astype(np.int64) - even.astype(np.int64), -(1 << 15), (1 << 15) - 1)
+        found[start // DRIFT_LINES :][: len(line)] = away
+    return found.astype("<i2")
 
 
 class LinesBuilder:

@@ -11,7 +11,6 @@ import contextlib
 import mmap
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,6 +42,7 @@ from hashlib_interop.hset_words import (
     same_tails,
     taken,
 )
+from hashlib_interop.threads import each
 
 _CHUNK = 1 << 16
 """Queries at once: enough that numpy's own cost is small beside that of the memory."""
@@ -339,13 +339,7 @@ def _by_chunks(rank: Callable[[Keys], Ranks], keys: Keys, found: Ranks, threads:
     def one(at: int) -> None:
         found[at : at + _CHUNK] = rank(keys[at : at + _CHUNK])
 
-    starts = range(0, len(keys), _CHUNK)
-    if threads > 1 and len(starts) > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(one, starts))
-    else:
-        for at in starts:
-            one(at)
+    each(one, range(0, len(keys), _CHUNK), threads)
 
 
 def mapped(fileno: int, length: int, prefault: bool = False) -> mmap.mmap:

@@ -21,6 +21,7 @@ from hashlib_interop.errors import CannotWrite
 from hashlib_interop.hset_file import (
     CHAIN,
     CLASSES,
+    DRIFT,
     KEYS,
     LINES,
     LINES_LAYOUT,
@@ -130,6 +131,7 @@ class FileWriter:
             lines = builder.lines()
             if builder.longest > CHAIN or len(lines) >= MOST_LINES:
                 return None
+            sections.write(DRIFT, hset_lines.drift(lines[: group.home_lines], group.n))
             sections.write(LINES, lines)
         strides = {
             kind: span.stride for kind, span in group.spans().items() if kind in (NUMBERS, SOURCES, CLASSES)

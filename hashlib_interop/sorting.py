@@ -6,11 +6,9 @@ are compiled where that was built, numpy with the same answers where not.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple, Self
@@ -22,6 +20,7 @@ from hashlib_interop.files import faults_named
 from hashlib_interop.kernels import Bytes
 from hashlib_interop.sorted_runs import Run, ranges
 from hashlib_interop.sorting_numpy import Numbers
+from hashlib_interop.threads import each
 
 compiled: ModuleType | None
 try:
@@ -66,9 +65,8 @@ def sort_unique(records: Bytes, threads: int = 1) -> Bytes:
         out[:] = rows
         count = compiled.finish(out, np.array([0, len(rows)], np.uint64), 0)
     else:
-        with _on_threads(threads) as each:
-            bounds, bit = _scattered(rows, out, threads, each)
-            count = _finished(out, bounds, bit, threads, each)
+        bounds, bit = _scattered(rows, out, threads)
+        count = _finished(out, bounds, bit, threads)
     return out[:count] if 2 * count > len(out) else out[:count].copy()
 
 
@@ -88,8 +86,7 @@ def sort_in_place(records: Bytes, threads: int = 1) -> int:
     if rows.nbytes <= _CACHED:
         return int(compiled.finish(rows, np.array([0, len(rows)], np.uint64), 0))
     bounds, bit = compiled.split(rows)
-    with _on_threads(threads) as each:
-        return _finished(rows, bounds, bit, threads, each)
+    return _finished(rows, bounds, bit, threads)
 
 
 def _checked(records: Bytes) -> Bytes:
@@ -105,17 +102,7 @@ def _aligned(count: int, width: int) -> Bytes:
     return raw[skip : skip + count * width].reshape(count, width)
 
 
-@contextlib.contextmanager
-def _on_threads(threads: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]]:
-    """Give what calls a function with each of some values, on several threads, and waits for all."""
-    if threads <= 1:
-        yield lambda function, values: [function(value) for value in values]
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield lambda function, values: list(pool.map(function, values))
-
-
-def _scattered(rows: Bytes, out: Bytes, threads: int, each: Callable[..., list[Any]]) -> tuple[Any, int]:
+def _scattered(rows: Bytes, out: Bytes, threads: int) -> tuple[Any, int]:
     """Move the records to `out` in order of their first bits that differ.
 
     Returns the bounds of the buckets, and the bit after.
@@ -125,28 +112,28 @@ def _scattered(rows: Bytes, out: Bytes, threads: int, each: Callable[..., list[A
     edges = np.linspace(0, len(rows), max(threads, 1) + 1).astype(int).tolist()
     parts = [rows[start:stop] for start, stop in itertools.pairwise(edges)]
     bit, bits = 0, min(_MOST_BITS, max(1, (rows.nbytes // _BUCKET).bit_length()))
-    counts = np.stack(each(lambda part: kernel.count(part, bit, bits), parts), axis=1)
+    counts = np.stack(each(lambda part: kernel.count(part, bit, bits), parts, threads), axis=1)
     if counts.sum(axis=1).max() == len(rows):
         bit = kernel.differing(rows)
         if bit == 8 * width:
             out[:1] = rows[:1]
             return np.array([0, 1], np.uint64), bit
         bits = min(bits, 8 * width - bit)
-        counts = np.stack(each(lambda part: kernel.count(part, bit, bits), parts), axis=1)
+        counts = np.stack(each(lambda part: kernel.count(part, bit, bits), parts, threads), axis=1)
     ends = np.cumsum(counts.ravel(), dtype=np.uint64).reshape(counts.shape)
     places = zip(parts, (ends - counts).T.copy(), ends.T.copy(), strict=True)
-    each(lambda one: kernel.scatter(one[0], bit, bits, out, one[1], one[2]), places)
+    each(lambda one: kernel.scatter(one[0], bit, bits, out, one[1], one[2]), places, threads)
     return np.append(np.uint64(0), ends[:, -1]), bit + bits
 
 
-def _finished(out: Bytes, bounds: Any, bit: int, threads: int, each: Callable[..., list[Any]]) -> int:
+def _finished(out: Bytes, bounds: Any, bit: int, threads: int) -> int:
     """Sort buckets that are in order, by groups of them, and close the gaps that repeated records left."""
     assert compiled is not None
     kernel = compiled
     wanted = np.linspace(0, int(bounds[-1]), (_GROUPS * threads if threads > 1 else 1) + 1)[1:-1]
     cuts = np.unique([0, *np.searchsorted(bounds, wanted).tolist(), len(bounds) - 1]).tolist()
     groups = [bounds[first : last + 1] for first, last in itertools.pairwise(cuts)]
-    counts = each(lambda group: kernel.finish(out, group, bit), groups)
+    counts = each(lambda group: kernel.finish(out, group, bit), groups, threads)
     done = 0
     for group, count in zip(groups, counts, strict=True):
         if int(group[0]) != done:

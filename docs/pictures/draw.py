@@ -105,7 +105,30 @@ def a_lookup() -> None:
     picture("lookup", 830, 260, parts)
 
 
+def a_drift() -> None:
+    """Where the rest should be, before the line says where it is."""
+    parts = [text(20, 28, "alone: both at once", size=14), text(20, 74, "LINES", HOME), text(20, 204, "REST", REST)]
+    for k in range(12):
+        parts.append(box(90 + 52 * k, 54, 46, 32, HIT if k == 7 else HOME, 0.25 if k == 7 else 0.06))
+    for k in range(26):
+        near, there = 13 <= k <= 17, k == 16
+        parts.append(box(90 + 24 * k, 184, 21, 32, HIT if near else REST, 0.3 if there else 0.12 if near else 0.06))
+    parts += [text(20, 139, "DRIFT", SOFT)]
+    for k, value in enumerate(("+3", "-8", "-2")):
+        parts += [box(90 + 208 * k, 120, 202, 30, SOFT, 0.06), text(191 + 208 * k, 140, value, SOFT, "middle")]
+    parts += [
+        arrow(388, 22, 477, 52, HIT),
+        text(380, 22, "digest → its line", HIT, "end"),
+        text(720, 139, "one for four lines", SOFT),
+        arrow(470, 152, 460, 182, HIT),
+        text(720, 204, "sent for at once", HIT),
+        text(90, 242, "place in an even list + drift = nearly its rank; the line says which of these it is", REST),
+    ]
+    picture("drift", 880, 260, parts)
+
+
 if __name__ == "__main__":
     a_digest_taken_apart()
     a_line()
     a_lookup()
+    a_drift()

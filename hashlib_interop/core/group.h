@@ -45,6 +45,7 @@ struct group {
     /* layout 1 */
     const uint8_t *lines;    /* home lines, then those that overflow */
     const uint8_t *records;  /* where the first digest would begin, were all of it before its rest */
+    const uint8_t *drift;    /* how far the ranks of every fourth home line are from those of an even list */
     uint64_t home, total;    /* NB, NB + NO */
     size_t rest_width, from; /* S; L - S, which is 1 to 7: the bytes that REST has not */
     /* layout 0 */

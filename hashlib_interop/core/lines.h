@@ -1,7 +1,7 @@
 /* Layout 1: lines of fingerprints, and the rest of each digest by rank. Lookups.
  *
- * One digest costs the latency of its line and, where a fingerprint is equal, of its rest. A batch hides
- * both: it goes in blocks, and while one is sifted, the lines of the next are on their way. Most digests that
+ * One digest costs the latency of its line; its rest, which only the line can point to, is sent for at the same
+ * time, around where it should be. A batch hides all latency: it goes in blocks, and while one is sifted, the lines of the next are on their way. Most digests that
  * are not there end at their line, without a branch. The others queue up; as soon as a block of them waits,
  * their rests are sent for, while the rests that the block before sent for are compared. Branches that cannot
  * be predicted cost more here than anywhere: while the processor goes back, it asks memory for nothing. */
@@ -17,6 +17,7 @@ enum {
     LINE_SLOTS = 29, /* fingerprints of a line that nothing overflows */
     LINE_KEPT = 27,  /* of one with overflow: the number of the next line takes the place of two */
     LINE_NEXT = 60,  /* where that stands */
+    DRIFT_LINES = 4, /* home lines for each drift */
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
@@ -46,6 +47,23 @@ ALWAYS_INLINE int line_goes_on(const uint8_t *line, uint64_t head, unsigned fing
 /* The rest of a rank, as if its digest began before it. */
 ALWAYS_INLINE const uint8_t *line_record(const struct group *group, uint64_t rank) {
     return group->records + rank * group->rest_width;
+}
+
+/* Where a digest should stand: its rank in an even list, moved by the drift of its part of this one. Most are not
+ * more than 7 ranks off. The result may be any number: drifts are whatever the file says. */
+ALWAYS_INLINE uint64_t rank_expected(const struct group *group, uint64_t x, uint64_t line, uint64_t low) {
+    const uint32_t drifts = load32(group->drift + line / DRIFT_LINES * 2);
+    const int32_t here = (int16_t)drifts, there = (int16_t)(drifts >> 16);
+    const int32_t part = (int32_t)((line % DRIFT_LINES) << 8 | low >> 56); /* of 1024, on the way from here to there */
+    const uint64_t even = (uint64_t)((unsigned __int128)x * group->n >> 64);
+    return even + (uint64_t)(int64_t)(here + (there - here) * part / 1024);
+}
+
+/* Send for the memory around the record of a rank that is expected: wherever that is, it costs nothing but time. */
+ALWAYS_INLINE void rest_expect(const struct group *group, uint64_t rank, const size_t width) {
+    const uintptr_t middle = (uintptr_t)group->records + rank * group->rest_width + width / 2;
+    const int reach = width <= 20 ? 1 : width <= 32 ? 2 : 3; /* lines of memory on each side */
+    for (int i = -reach; i <= reach; i++) PREFETCH((const void *)(middle + (uintptr_t)(intptr_t)(64 * i)));
 }
 
 /* Whether a digest and a record are the same from byte `from` on, which is below 8; no other byte is read. */
@@ -97,6 +115,13 @@ NEVER_INLINE int64_t lines_walk(const struct group *group, const uint8_t *digest
         if (at < group->home || at >= group->total) return -1;
     }
     return -1;
+}
+
+/* rank_expected of a digest, for tests. */
+static uint64_t lines_expected(const struct group *group, const uint8_t *digest) {
+    const uint64_t x = load_big(digest);
+    const unsigned __int128 t = (unsigned __int128)x * group->home;
+    return rank_expected(group, x, (uint64_t)(t >> 64), (uint64_t)t);
 }
 
 /* Where the line of a digest is; the high 16 bits of `low` are its fingerprint. */

@@ -13,8 +13,11 @@ LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_slots)(const uint8_t *line, 
 /* The rank of a digest, or -1. */
 LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *group, const uint8_t *digest,
                                                           const size_t width) {
-    const unsigned __int128 t = (unsigned __int128)load_big(digest) * group->home;
+    const uint64_t x = load_big(digest);
+    const unsigned __int128 t = (unsigned __int128)x * group->home;
     const uint8_t *line = group->lines + (uint64_t)(t >> 64) * LINE_BYTES;
+    PREFETCH(line);
+    rest_expect(group, rank_expected(group, x, (uint64_t)(t >> 64), (uint64_t)t), width);
     const uint64_t head = load64(line);
     const unsigned field = head >> 40 & 0xFF;
     const uint32_t slots = LINES_NAME(line_slots)(line, (unsigned)((uint64_t)t >> 48), field);

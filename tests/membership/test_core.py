@@ -22,6 +22,7 @@ from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, FileFault, MalformedInput
 from hashlib_interop.hset_file import ALGORITHM_OF, LINE, PAD, WIDTHS, Group, Span, geometry, radix_bits
 from hashlib_interop.hset_lines import LinesBuilder as NumpyBuilder
+from hashlib_interop.hset_lines import drift
 from hashlib_interop.hset_numpy import Table as NumpyTable
 from tests.membership.making import Keys, array, crowded, flipped, made, rows
 
@@ -52,10 +53,12 @@ def in_lines(keys: Keys, for_n: int | None = None) -> tuple[bytes, Group]:
     home, width_of_rest = measures.home_lines, measures.rest
     builder = core.LinesBuilder(width, home, width_of_rest)
     rest, lines = builder.add(keys), builder.lines()
-    buffer = bytes(PAD) + rest.tobytes() + bytes(PAD) + lines.tobytes()
+    drifts = drift(lines[:home], n)
+    buffer = bytes(PAD) + rest.tobytes() + bytes(PAD) + drifts.tobytes() + lines.tobytes()
     at = len(buffer) - lines.nbytes
+    spans = {"lines": Span(at, lines.nbytes, LINE), "rest_span": Span(0, at - drifts.nbytes, width_of_rest)}
     group = Group(ALGORITHM_OF[width], width, width_of_rest, 1, 0, n, home, len(lines) - home, bytes(32))
-    return buffer, replace(group, lines=Span(at, lines.nbytes, LINE), rest_span=Span(0, at, width_of_rest))
+    return buffer, replace(group, **spans, drift=Span(at - drifts.nbytes, drifts.nbytes, 2))
 
 
 def in_order(keys: Keys) -> tuple[bytes, Group]:
@@ -291,7 +294,7 @@ def test_damage_leads_nowhere() -> None:
 
 
 def test_spans_are_checked_again() -> None:
-    """Lines, rest, keys and radix must lie in the buffer, with the length that the counts give."""
+    """Lines, rest, drift, keys and radix must lie in the buffer, with the length that the counts give."""
     keys = ordered(made("spans", 100))
     for buffer, group in layouts(keys):
         wrong: list[Any] = [
@@ -299,7 +302,7 @@ def test_spans_are_checked_again() -> None:
             replace(group, home_lines=1 << 32), replace(group, overflow_lines=-1), replace(group, rest=0),
             replace(group, radix_bits=33), replace(group, radix_bits=-1),
         ]  # fmt: skip
-        for name in ("lines", "rest_span", "keys", "radix"):
+        for name in ("lines", "rest_span", "drift", "keys", "radix"):
             if span := getattr(group, name):
                 others = (None, replace(span, offset=-1), replace(span, offset=span.offset + 1 << 70))
                 wrong += [replace(group, **{name: other}) for other in (*others, replace(span, length=span.length - 1))]
@@ -319,6 +322,30 @@ def unused(group: Group, other: Group) -> bool:
     """Tell whether two groups differ in what their layout does not use."""
     names = ("home_lines", "overflow_lines", "rest") if group.layout == 0 else ("radix_bits",)
     return replace(other, **{name: getattr(group, name) for name in names}) == group
+
+
+@pytest.mark.parametrize("width", ALL_WIDTHS)
+@pytest.mark.parametrize("n", [1, 1000, 200_000])
+def test_a_rest_is_where_it_is_expected(n: int, width: int) -> None:
+    """Within 7 ranks for 9 digests in 10 at least, also where the list as a whole is far from even."""
+    keys = ordered(np.concatenate([made("expected", n, width), upper("more", n // 10, width)]))
+    buffer, group = in_lines(keys)
+    table = core.Table(buffer, [group])
+    off = [abs(table.expected(key) - rank) for rank, key in list(enumerate(rows(keys)))[:: max(n // 5000, 1)]]
+    assert np.mean(np.array(off) <= 7) > 0.9
+
+
+def test_a_drift_that_lies_misleads_nobody() -> None:
+    """Whatever it says, answers are the same."""
+    keys = ordered(made("drift", 3000))
+    buffer, group = in_lines(keys)
+    assert group.drift
+    for junk in (b"\x00\x80", b"\xff\x7f", b"\x00\x80\xff\x7f"):
+        wild = bytearray(buffer)
+        wild[group.drift.offset : group.drift.stop] = (junk * group.drift.length)[: group.drift.length]
+        table = core.Table(wild, [group])
+        assert [table.find(key) for key in rows(keys)] == list(range(3000))
+        assert table.expected(bytes(16)) in ((1 << 64) - 32768, 32767)
 
 
 # Ways to ask ---------------------------------------------------------------------------------------------

@@ -289,8 +289,13 @@ def test_the_specification_read_by_its_words() -> None:
     n, lines, overflow = struct.unpack_from("<QQQ", whole, 64 + 8)
     size_of_rest = whole[64 + 2]
     rest_at, _ = struct.unpack_from("<QQ", whole, 832 + 8)
-    lines_at, lines_length = struct.unpack_from("<QQ", whole, 832 + 32 + 8)
+    drift_at, drift_length = struct.unpack_from("<QQ", whole, 832 + 32 + 8)
+    lines_at, lines_length = struct.unpack_from("<QQ", whole, 832 + 64 + 8)
     assert (n, lines_length) == (len(keys), (lines + overflow) * 64)
+    starts = [min(4 * j, lines) for j in range(-(-lines // 4) + 1)]
+    firsts = [int.from_bytes(whole[lines_at + at * 64 :][:5], "little") if at < lines else n for at in starts]
+    drift = [first - at * n // lines for at, first in zip(starts, firsts, strict=True)]
+    assert whole[drift_at:][:drift_length] == struct.pack(f"<{len(drift)}h", *drift)
 
     def rank(digest: bytes) -> int:
         t = int.from_bytes(digest[:8], "big") * lines
@@ -381,7 +386,7 @@ def test_more_sets_than_meta_holds_are_refused(monkeypatch: pytest.MonkeyPatch) 
 # Test vectors of the document ----------------------------------------------------------------------------
 
 
-NAMES = ("", "REST", "KEYS", "RADIX", "NUMBERS", "SOURCES", "CLASSES", "LINES")
+NAMES = ("", "REST", "KEYS", "RADIX", "NUMBERS", "SOURCES", "CLASSES", "DRIFT", "LINES")
 FEW = "MD5 of `synthetic-0` to `synthetic-2`"
 CROWD = "8 zero bytes, then bytes 8 to 15 of the MD5 of `synthetic-k`, k from 0 to 299"
 TWO = """SHA-1 of `synthetic-k`, k from 0 to 99, and SHA-256, k from 0 to 39; numbers (of items) k, and k × 2^30;
