@@ -20,7 +20,7 @@ from benchmarks.membership.measuring import Results
 def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     words = argparse.ArgumentParser("benchmarks.membership", description="Membership of digests, side by side.")
-    words.add_argument("--quick", action="store_true", help="only what the ratios need, in some five minutes")
+    words.add_argument("--quick", action="store_true", help="only what the ratios need, in some three minutes")
     words.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
     words.add_argument("--scale", type=int, default=1, help="make everything so many times smaller, to try this out")
     words.add_argument("--only", action="append", default=[], metavar="NAME", help="only these contenders, and ours")

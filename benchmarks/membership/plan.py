@@ -28,6 +28,8 @@ from benchmarks.membership.roster import (
 )
 
 SMALL, MIDDLE, LARGE = 1_000_000, 10_000_000, 100_000_000
+LINES = 4 * SMALL
+"""Of a file that is looked up."""
 SHARE = 0.6
 """Of the free memory, what contenders may take."""
 
@@ -41,8 +43,8 @@ RATIOS = {
     "cykhash": [("lookup", 50)],
 }
 """What the ratios need at 10 million keys."""
-OFTEN, SHARES = (HIT, LOOP, FILE), (LINE, PAIR, "lookup")
-"""What goes by the latency of memory, which neighbours on the machine disturb most: measured in more rounds."""
+SHARES = (LINE, PAIR, "lookup")
+"""What goes by the rate of memory, which neighbours on the machine disturb most: measured in more rounds."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def quick(plan: Plan, results: Results) -> None:
     if large < plan.size(LARGE):
         results.left_out[OURS, plan.size(LARGE)] = "not enough memory or disk"
     data.make_keys(plan.folder, large)
-    _at(plan, MIDDLE, RATIOS, results, OFTEN)
+    _at(plan, MIDDLE, RATIOS, results)
     _at(plan, SMALL, {OURS: [("lookup", 50)], "hfind": [("lookup", 50)]}, results)
-    sorts(plan, ["polars", "polars, two columns", "DuckDB", "sort -u"], MIDDLE, results)
+    sorts(plan, ["polars", "polars, two columns", "DuckDB", "sort -u"], MIDDLE, results, (1,))
     texts(plan, list(TEXTS)[:2], results)
     if large == plan.size(LARGE):
         _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), ("lookup", 0), ("lookup", 100)]}, results, SHARES, (1, 2))
@@ -193,7 +195,7 @@ def _make(plan: Plan, n: int, rates: set[int], results: Results) -> None:
     for rate in rates - {10}:
         data.make_queries(plan.folder, n, rate, plan.size(most))
     if 10 in rates:
-        data.make_lines(plan.folder, n, plan.size(2 * SMALL))
+        data.make_lines(plan.folder, n, plan.size(LINES))
 
 
 def _forget(plan: Plan, n: int) -> None:
@@ -209,14 +211,14 @@ def _all_asks(plan: Plan, entry: Entry, n: int) -> Iterator[Ask]:
 
 
 def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -> Ask:
-    counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL, MISS: SMALL, LOOP: SMALL, FILE: 2 * SMALL}
+    counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL, MISS: SMALL, LOOP: SMALL, FILE: LINES}
     if what in (OPEN, FIRST):
         return Ask(what, 20 if what == OPEN else 1, 0, threads)
     count = plan.size(counts.get(what, min(entry.queries, max(n * plan.scale, SMALL))))
     return Ask(what, count, 0 if what in (LINE, PAIR) else rate, threads)
 
 
-def sorts(plan: Plan, others: list[str], size: int, results: Results) -> None:
+def sorts(plan: Plan, others: list[str], size: int, results: Results, threads: Iterable[int] = (1, 2)) -> None:
     """Measure sorting, one contender after another beside ours: each takes much memory."""
     n = plan.size(size)
     data.own(plan.folder, n).mkdir(exist_ok=True)
@@ -224,16 +226,16 @@ def sorts(plan: Plan, others: list[str], size: int, results: Results) -> None:
         if _may(plan, f"sort: {name}", SORTS[name], size, results):
             rounds = range(place * plan.rounds, (place + 1) * plan.rounds)
             try:
-                _sort(plan, name, n, rounds, results)
+                _sort(plan, name, n, rounds, results, threads)
             except Ended as error:
                 results.left_out[f"sort: {name}", n] = str(error)
     _forget(plan, n)
 
 
-def _sort(plan: Plan, name: str, n: int, rounds: range, results: Results) -> None:
+def _sort(plan: Plan, name: str, n: int, rounds: range, results: Results, threads: Iterable[int]) -> None:
     said(f"preparing to sort: {name}, {n:,}")
     with Worker(OURS, SORTS[OURS], plan.folder, n) as mine, Worker(name, SORTS[name], plan.folder, n) as theirs:
-        measure({mine: [Ask(SORT, n, 0, k) for k in SORTS[OURS].threads], theirs: [Ask(SORT, n, 0)]}, rounds, results)
+        measure({mine: [Ask(SORT, n, 0, k) for k in threads], theirs: [Ask(SORT, n, 0)]}, rounds, results)
 
 
 def texts(plan: Plan, names: list[str], results: Results) -> None:

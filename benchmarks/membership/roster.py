@@ -95,7 +95,7 @@ CONTENDERS = {
 """Structures that are looked up in."""
 
 SORTS = {
-    OURS: Entry("ours:OurSort", "ours", 60, threads=(1, 2)),
+    OURS: Entry("ours:OurSort", "ours", 60),
     "polars": Entry("sorts:PolarsSort", memory=110, note="128-bit numbers, which are no digests yet; no dedupe"),
     "polars, two columns": Entry("sorts:PolarsTwoColumns", memory=110, note="two 64-bit numbers; no dedupe"),
     "DuckDB": Entry("sorts:DuckDBSort", memory=120, note="UHUGEINT, DISTINCT with ORDER BY"),
