@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Every record is kept, in order: nothing is merged (see: merge). What the target cannot carry is counted
     and said before the output appears; a record with a restriction that the target cannot say is not written,
     unless --drop-handling names it. With --strict, nothing is published where anything is rejected or
-    lost.""",
+    lost. Where a list cannot name your --crosswalk, OUT.manifest.json beside it does.""",
     examples="""
     hashlib-interop convert export.xml -o export.csv --to icse
     hashlib-interop convert a.json b.json -o both.parquet --source partner-a
@@ -77,6 +77,8 @@ def command(
                 reported(result.translated)
             for loss in result.losses:
                 reported(loss)
+    if result.manifest and not as_json:
+        say(f"your crosswalk is named in {shown(result.manifest, 200)}")
     emit(result.to_json(), lambda: None, as_json, err=output == "-")
     return int(not result.published)
 

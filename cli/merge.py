@@ -126,6 +126,8 @@ def _show(merged: Merged) -> None:
         heading(f"Lost: {merged.format} cannot carry it")
         show_losses(merged.losses)
     click.echo(f"\nwritten to {shown(merged.output, 200)}")
+    if merged.manifest:
+        click.echo(f"your crosswalk is named in {shown(merged.manifest, 200)}")
     if merged.format == "catalog":
         verb = "conflicts" if found else "info"
         click.echo(f"next: hashlib-interop {verb} {shown(merged.output, 200)}")

@@ -16,6 +16,7 @@ import pyarrow as pa
 from hashlib_interop.errors import BadOption, CannotWrite, shown
 from hashlib_interop.files import CHUNK, Limits, private_folder, published, refuse_overwriting
 from hashlib_interop.format import Format, Writing
+from hashlib_interop.manifest import manifest_of, publish_manifest
 from hashlib_interop.reading import Reader, open_readers
 from hashlib_interop.report import Import, Loss, Reject
 from hashlib_interop.tally import RejectTally
@@ -40,6 +41,8 @@ class Converted:
     """Of the catalogs among the inputs, the policy and the crosswalk of the agency that they were made under."""
     translated: Translated | None = None
     """Where classifications were mapped into one scheme: into which, by what."""
+    manifest: str | None = None
+    """The file beside the output that names a crosswalk of the agency's own, where the format cannot."""
 
     @property
     def read(self) -> int:
@@ -55,6 +58,12 @@ class Converted:
     def exact(self) -> bool:
         """Whether nothing was refused and nothing lost; values dropped by rule do not count."""
         return not self.rejected and not self.losses
+
+    @property
+    def own_crosswalk(self) -> bool:
+        """Tell whether an agency's own mapping file was at hand, here or when a catalog was made."""
+        here = self.translated is not None and len(self.translated.crosswalk) > 1
+        return here or any("crosswalk" in facts for facts in self.catalogs.values())
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -74,6 +83,7 @@ class Converted:
             "rejected": self.rejected,
             "written": self.written,
             "catalogs": self.catalogs,
+            "manifest": self.manifest,
             "translated": self.translated and self.translated.model_dump(mode="json"),
             "losses": [loss.model_dump(mode="json") for loss in self.losses],
             "rejects": self.rejects.to_json(),
@@ -106,6 +116,7 @@ def convert(
     the writer, whoever knows the name; `from.NAME` and `to.NAME` say which. A restriction that the format cannot say keeps its row back, unless `drop_handling` names it
     (or `all`), and so does being only a known file, unless `known_files`. With a `scheme`, classifications are mapped into it by these `relations` (without a word: `exactMatch`)
     of the crosswalk, over which the rows of the file `crosswalk` go; what they do not map is a loss.
+    With a file of your own, and a format that cannot name it, OUT.manifest.json is published, too.
     `allow` is asked after everything is written and before a byte is published: where it says no, nothing is.
     `settings` are the fields of `Reader`. A stream gets its bytes at the end, too. An output that is an input is refused.
     """
@@ -124,6 +135,7 @@ def convert(
     inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     if not _is_stream(output):
         refuse_overwriting(cast(str, output), inputs)
+        refuse_overwriting(manifest_of(cast(str, output)), inputs)
     readers = [
         reader
         for path in inputs
@@ -138,6 +150,8 @@ def convert(
             done = write_stream(mapped, cast(BinaryIO, stream), target, writing)
         result.catalogs = {one.input.name: one.facts for one in readers if one.format.name == "catalog"}
         _finish(result, done, translation, allow)
+    if result.published and result.own_crosswalk and not target.keeps_entries and not _is_stream(output):
+        result.manifest = publish_manifest(cast(str, output), result.to_json())
     return result
 
 

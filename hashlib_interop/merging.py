@@ -34,6 +34,7 @@ from hashlib_interop.files import (
 from hashlib_interop.format import Delivery, Format, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
+from hashlib_interop.manifest import manifest_of, publish_manifest
 from hashlib_interop.policy import Policy, SourceRules, checked
 from hashlib_interop.reading import Reader, checked_slug, clock, open_readers
 from hashlib_interop.report import Import, Merged, Reject, SourceCount
@@ -118,6 +119,7 @@ def merge(
     target = format_for(output, to or (None if Path(output).suffix else "catalog"))
     if target.name != "catalog":
         refuse_overwriting(output, [one.path for one in given])
+        refuse_overwriting(manifest_of(output), [one.path for one in given])
     writer_options = routed(readers, target, options or {})
     for reader in readers:
         if reader.format.name == "catalog":  # every statement, also for a target that gets one row an item in the end
@@ -146,6 +148,8 @@ def merge(
         else:
             writing = Writing(temporary.name, writer_options, [], frozenset(drop_handling), known_files)
             merged.losses = write_from_catalog(made, temporary, target, writing).losses
+    if len(merged.crosswalk) > 1 and not target.keeps_entries:
+        merged.manifest = publish_manifest(output, merged.to_json())
     return merged
 
 

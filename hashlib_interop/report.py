@@ -136,6 +136,8 @@ class Merged:
     policy: str = "default"
     crosswalk: list[dict[str, str]] = dataclasses.field(default_factory=list)
     """Name and SHA-256 of each file that rows of the crosswalk are from, the shipped one first."""
+    manifest: str | None = None
+    """The file beside the output that names a crosswalk of the agency's own, where the format cannot."""
     losses: list[Loss] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 

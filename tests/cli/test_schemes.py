@@ -139,6 +139,28 @@ def test_an_agency_s_file_is_named_with_its_hash_in_every_output(run: Run, nativ
     ]
     assert told["losses"][0]["reason"] == "no allowed relation to uk/sc-2014 (none, unsafe)"
     assert [loss["field"] for loss in told["losses"][1:]] == ["classifications"]
+    manifest = json.loads((tmp_path / "out.json.manifest.json").read_text())
+    assert manifest["sha256"] == hashlib.sha256((tmp_path / "out.json").read_bytes()).hexdigest()
+    assert manifest["translated"] == told["translated"] and told["manifest"] == str(tmp_path / "out.json.manifest.json")
+    assert sorted(path.name for path in tmp_path.glob("*.manifest.json")) == ["out.json.manifest.json"]
+
+
+def test_a_manifest_stands_beside_no_other_list(run: Run, native: Any, table: tuple[Path, str], tmp_path: Path) -> None:
+    """Only where an agency's file was used and published under a name; it never overwrites an input."""
+    source = native(classified(1, ("vics/UK", "1"), size=5))
+    mapped = ("convert", source, "--to", "vics", "--scheme", "uk/sc-2014")
+    own = ("--crosswalk", table[0])
+    assert run(*mapped, "-o", tmp_path / "out.json").exit_code == 0
+    assert run(*mapped, *own, "-o", "-").exit_code == 0
+    assert run(*mapped, *own, "-o", tmp_path / "out.json", "--strict").exit_code == 1
+    assert list(tmp_path.glob("*manifest*")) == []
+    shown = run(*mapped, *own, "-o", tmp_path / "out.json")
+    assert f"your crosswalk is named in {tmp_path / 'out.json.manifest.json'}" in shown.stderr
+    taken = Path(f"{tmp_path / 'set'}.manifest.json")
+    taken.write_bytes(source.read_bytes())
+    refused = run("convert", taken, "-o", tmp_path / "set", "--to", "vics", "--scheme", "uk/sc-2014", *own)
+    assert refused.exit_code == 2 and "would be overwritten" in refused.stderr
+    assert taken.read_bytes() == source.read_bytes()
 
 
 def test_strict_refuses_what_no_relation_maps(run: Run, native: Any, tmp_path: Path) -> None:
@@ -165,4 +187,8 @@ def test_the_crosswalk_of_a_merge_is_named_by_merge_by_info_and_by_what_is_made_
     assert f"own.csv sha256 {sha256}" in run("info", tmp_path / "all.db").stdout
     told = json.loads(run("convert", tmp_path / "all.db", "-o", tmp_path / "out.json", "--to", "vics", "--json").stdout)
     assert next(iter(told["catalogs"].values()))["crosswalk"] == f"own.csv sha256 {sha256}"
+    assert sha256 in (tmp_path / "out.json.manifest.json").read_text()
+    merged = ("merge", tmp_path / "all.db", "--policy", tmp_path / "p.toml", "-o", tmp_path / "two.json", "--to", "vics")
+    assert f"your crosswalk is named in {tmp_path / 'two.json.manifest.json'}" in run(*merged).stdout
+    assert json.loads((tmp_path / "two.json.manifest.json").read_text())["crosswalk"][1]["sha256"] == sha256
     assert "give its --policy again" in run("merge", tmp_path / "all.db", "-o", tmp_path / "b.db").stderr
