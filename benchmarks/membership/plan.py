@@ -28,8 +28,8 @@ from benchmarks.membership.roster import (
 )
 
 SMALL, MIDDLE, LARGE = 1_000_000, 10_000_000, 100_000_000
-LINES = 4 * SMALL
-"""Of a file that is looked up."""
+LINES, TEXT = 4 * SMALL, 16 * SMALL
+"""Lines of a file that is looked up; of a text that is decoded, half a GB, so that a slow first moment counts little."""
 SHARE = 0.6
 """Of the free memory, what contenders may take."""
 
@@ -240,7 +240,7 @@ def _sort(plan: Plan, name: str, n: int, rounds: range, results: Results, thread
 
 def texts(plan: Plan, names: list[str], results: Results) -> None:
     """Measure the decoding of hex lines."""
-    n, count = plan.size(SMALL), plan.size(4 * SMALL)
+    n, count = plan.size(SMALL), plan.size(TEXT)
     data.make_lines(plan.folder, n, count)
     with contextlib.ExitStack() as kept:
         workers = [kept.enter_context(Worker(name, TEXTS[name], plan.folder, n)) for name in names]
