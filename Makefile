@@ -11,7 +11,7 @@ FULL ?=
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-.venv/demo: requirements/run.lock pyproject.toml $(wildcard hashlib_interop/*.pyx hashlib_interop/core/*.h)
+.venv/demo: requirements/run.lock pyproject.toml $(wildcard hashlib_interop/*.pyx hashlib_interop/*/*.pyx hashlib_interop/core/*.h)
 	@echo "setting up .venv (Python packages at the versions of requirements/run.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/run.lock
@@ -84,4 +84,4 @@ lock:  ## renew the locked versions
 		--no-emit-index-url --no-header requirements/$$each.in -o requirements/$$each.lock; done
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-bench .venv-approximate demo build *.egg-info hashlib_interop/_*.c hashlib_interop/*.so
+	rm -rf .venv .venv-bench .venv-approximate demo build *.egg-info $(wildcard hashlib_interop/_*.c hashlib_interop/*.so hashlib_interop/membership/_*.c hashlib_interop/membership/*.so)

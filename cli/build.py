@@ -12,7 +12,7 @@ from hashlib_interop.cli.shared import counted, emit, fields, heading, say, tabl
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
-    from hashlib_interop.building import Built
+    from hashlib_interop.membership.building import Built
 
 
 @shared.command(
@@ -77,8 +77,8 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> int:
-    from hashlib_interop.building import build_filter, build_set
-    from hashlib_interop.digest_sources import Lists, algorithm_names
+    from hashlib_interop.membership.building import build_filter, build_set
+    from hashlib_interop.membership.digest_sources import Lists, algorithm_names
     from hashlib_interop.tally import RejectTally
 
     rejects = RejectTally()

@@ -17,7 +17,7 @@ from hashlib_interop.errors import shown
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hashlib_interop.lookup import Lookup
+    from hashlib_interop.membership.lookup import Lookup
     from hashlib_interop.report import Reject
 
 FORMS = ("text", "csv", "jsonl")
@@ -72,7 +72,7 @@ def command(
     rejects: str | None,
     strict: bool,
 ) -> int:
-    from hashlib_interop.lookup import Lookup, open_set
+    from hashlib_interop.membership.lookup import Lookup, open_set
     from hashlib_interop.tally import RejectTally
 
     tally = RejectTally()
@@ -140,7 +140,7 @@ def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
     import pyarrow.compute as pc
 
     from hashlib_interop.delimited import Dialect, write_rows
-    from hashlib_interop.lookup import RESULT
+    from hashlib_interop.membership.lookup import RESULT
 
     out.write((",".join(RESULT.names) + "\n").encode())
     for batch in batches:

@@ -11,8 +11,8 @@ from hashlib_interop.cli.shared import counted, emit, fields, heading, json_opti
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
-    from hashlib_interop.fuse import FilterInfo
-    from hashlib_interop.hashset import HashSet
+    from hashlib_interop.membership.fuse import FilterInfo
+    from hashlib_interop.membership.hashset import HashSet
 
 
 @shared.command(
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option
 def command(files: tuple[str, ...], as_json: bool) -> None:
-    from hashlib_interop.lookup import open_set
+    from hashlib_interop.membership.lookup import open_set
 
     found = []
     for path in files:

@@ -11,7 +11,7 @@ from hashlib_interop.cli.shared import emit, json_option, number, table
 from hashlib_interop.errors import shown
 
 if TYPE_CHECKING:
-    from hashlib_interop.hashset import HashSet
+    from hashlib_interop.membership.hashset import HashSet
 
 OPERATIONS = {
     "union": "union",
@@ -40,7 +40,7 @@ OPERATIONS = {
 )
 @json_option
 def command(operation: str, left: str, right: str, output: str | None, threads: int, as_json: bool) -> None:
-    from hashlib_interop.hashset import HashSet
+    from hashlib_interop.membership.hashset import HashSet
 
     with HashSet.open(left) as one, HashSet.open(right) as other:
         rows = _counts(one, other, operation, threads)

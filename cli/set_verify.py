@@ -23,7 +23,7 @@ from hashlib_interop.errors import InteropError, shown
 @click.option("--quick", is_flag=True, help="Compare checksums only.")
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Threads; else one a core.")
 def command(files: tuple[str, ...], quick: bool, threads: int | None) -> int:
-    from hashlib_interop.lookup import open_set
+    from hashlib_interop.membership.lookup import open_set
 
     failed = 0
     for path in files:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hashlib_interop.converting import convert
     from hashlib_interop.errors import InteropError
     from hashlib_interop.explaining import conflicts, why
-    from hashlib_interop.fuse import Filter
-    from hashlib_interop.hashset import HashSet
+    from hashlib_interop.membership.fuse import Filter
+    from hashlib_interop.membership.hashset import HashSet
     from hashlib_interop.merging import merge
     from hashlib_interop.model import ENTRY_SCHEMA, Classification, Entry, Fingerprint, Handling
     from hashlib_interop.policy import Policy, load_policy, load_sources
@@ -28,10 +28,10 @@ _WHERE = {
     "Digest": "algorithms",
     "ENTRY_SCHEMA": "model",
     "Entry": "model",
-    "Filter": "fuse",
+    "Filter": "membership.fuse",
     "Fingerprint": "model",
     "Handling": "model",
-    "HashSet": "hashset",
+    "HashSet": "membership.hashset",
     "Import": "report",
     "InteropError": "errors",
     "Loss": "report",

@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from hashlib_interop import fuse, fuse_numpy, hset_numpy, hset_write, kernels, sorting
-from hashlib_interop.building import build_set
-from hashlib_interop.digest_sources import Lists
+from hashlib_interop import kernels
 from hashlib_interop.errors import shown
 from hashlib_interop.explaining import why
 from hashlib_interop.files import private_folder
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.hset_file import WIDTHS
-from hashlib_interop.lookup import Lookup, Opened
+from hashlib_interop.membership import fuse, fuse_numpy, hset_numpy, hset_write, sorting
+from hashlib_interop.membership.building import build_set
+from hashlib_interop.membership.digest_sources import Lists
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.hset_file import WIDTHS
+from hashlib_interop.membership.lookup import Lookup, Opened
 from hashlib_interop.merging import merge
 from hashlib_interop.model import Classification, Entry
 from hashlib_interop.writing import write
@@ -169,7 +170,7 @@ def _set_lookup(folder: Path) -> str:
         data = (folder / "seeded.hset").read_bytes()
         _ranks(hset_numpy.Table(data, found.groups))
         try:
-            from hashlib_interop import _membership
+            from hashlib_interop.membership import _membership
         except ImportError:
             raise _Absent("not compiled; numpy works in its place, slower") from None
         try:

@@ -107,7 +107,7 @@ def look(path: Path, keys: int, memory: str) -> dict[str, Any]:
 
 def _runs(hash_set: Any, path: Path, asked: dict[str, Keys]) -> Iterator[tuple[str, Callable[[], Any], int]]:
     """Yield what is timed in a round: its name, what runs, how many."""
-    from hashlib_interop import _membership
+    from hashlib_interop.membership import _membership
 
     (group,) = hash_set.groups
     first, second = ((span.offset, span.length) for span in (group.lines, group.rest_span))

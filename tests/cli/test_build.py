@@ -12,8 +12,8 @@ import pytest
 from hashlib_interop import merge
 from hashlib_interop.algorithms import EMPTY_INPUT
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, FileFault, MalformedInput, WouldReplace
-from hashlib_interop.fuse import Filter
-from hashlib_interop.hashset import HashSet
+from hashlib_interop.membership.fuse import Filter
+from hashlib_interop.membership.hashset import HashSet
 from tests.cli.conftest import EVIL, Run, row
 
 Native = Callable[..., Path]

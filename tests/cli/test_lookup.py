@@ -15,7 +15,7 @@ import pytest
 
 from hashlib_interop import Classification, Entry
 from hashlib_interop.errors import BadOption, FileFault, MalformedInput, TooManyRejects
-from hashlib_interop.hashset import HashSet
+from hashlib_interop.membership.hashset import HashSet
 from tests.cli.conftest import EVIL, Run, spawn
 
 SAID = [Classification(scheme="vics/US", code="1"), Classification(scheme="ncmec/industry", code="A1")]
@@ -146,7 +146,7 @@ def test_a_closed_pipe_ends_it_quietly(hash_set: Path, tmp_path: Path) -> None:
 
 def test_without_the_compiled_core_one_line_says_so(hash_set: Path) -> None:
     code = (
-        "import sys; sys.modules['hashlib_interop._membership'] = None\n"
+        "import sys; sys.modules['hashlib_interop.membership._membership'] = None\n"
         f"sys.argv = ['x', 'lookup', {str(hash_set)!r}]\n"
         "from hashlib_interop.cli.main import main; main()"
     )

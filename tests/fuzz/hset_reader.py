@@ -38,11 +38,11 @@ with atheris.instrument_imports([f"hashlib_interop.{n}" for n in watched]) if at
     import numpy as np
     import xxhash
 
-    from hashlib_interop import hset_numpy
     from hashlib_interop.errors import InteropError
-    from hashlib_interop.hashset import HashSet
-    from hashlib_interop.hset_file import BLOCK, HEADER, Header, read_header
-    from hashlib_interop.hset_payload import Numbers, Sets
+    from hashlib_interop.membership import hset_numpy
+    from hashlib_interop.membership.hashset import HashSet
+    from hashlib_interop.membership.hset_file import BLOCK, HEADER, Header, read_header
+    from hashlib_interop.membership.hset_payload import Numbers, Sets
     from tests.membership.making import array, batch, compiled, crowded, made, rows, written
 
 Keys = Any

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashlib_interop import hset_lines, hset_numpy, hset_write
-from hashlib_interop.hset_build import Settings, build_into
-from hashlib_interop.hset_file import ALGORITHM_OF, HEADER, Header, read_header
-from hashlib_interop.hset_payload import Batch
+from hashlib_interop.membership import hset_lines, hset_numpy, hset_write
+from hashlib_interop.membership.hset_build import Settings, build_into
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, HEADER, Header, read_header
+from hashlib_interop.membership.hset_payload import Batch
 
 Keys = npt.NDArray[np.uint8]
 compiled: ModuleType | None = hset_write.compiled

@@ -20,13 +20,22 @@ from hypothesis import strategies as st
 
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, FileFault, MalformedInput
-from hashlib_interop.hset_file import ALGORITHM_OF, LINE, PAD, WIDTHS, Group, Span, geometry, radix_bits
-from hashlib_interop.hset_lines import LinesBuilder as NumpyBuilder
-from hashlib_interop.hset_lines import drift
-from hashlib_interop.hset_numpy import Table as NumpyTable
+from hashlib_interop.membership.hset_file import (
+    ALGORITHM_OF,
+    LINE,
+    PAD,
+    WIDTHS,
+    Group,
+    Span,
+    geometry,
+    radix_bits,
+)
+from hashlib_interop.membership.hset_lines import LinesBuilder as NumpyBuilder
+from hashlib_interop.membership.hset_lines import drift
+from hashlib_interop.membership.hset_numpy import Table as NumpyTable
 from tests.membership.making import Keys, array, crowded, flipped, made, rows
 
-core = pytest.importorskip("hashlib_interop._membership")
+core = pytest.importorskip("hashlib_interop.membership._membership")
 
 ALL_WIDTHS = list(WIDTHS.values())
 SIZES = (0, 1, 31, 32, 33, 63, 64, 65, 97, 200)

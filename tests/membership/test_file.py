@@ -17,10 +17,10 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop import hset_build, hset_write
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, FileFault, InteropError, MalformedInput
-from hashlib_interop.hset_build import Settings, build, bytes_of
-from hashlib_interop.hset_file import (
+from hashlib_interop.membership import hset_build, hset_write
+from hashlib_interop.membership.hset_build import Settings, build, bytes_of
+from hashlib_interop.membership.hset_file import (
     CLASSES,
     HEADER,
     LINES_LAYOUT,
@@ -39,7 +39,7 @@ from hashlib_interop.hset_file import (
     read_header,
     verify_sums,
 )
-from hashlib_interop.hset_payload import Batch, Numbers, Sets
+from hashlib_interop.membership.hset_payload import Batch, Numbers, Sets
 from tests.membership.making import BUILDERS, array, batch, compiled, crowded, header_of, made, rows, written
 
 PAGE = Path(__file__).parents[2] / "docs" / "hset-format.md"

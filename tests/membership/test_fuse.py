@@ -19,10 +19,10 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop import fuse, fuse_numpy
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, CannotWrite, MalformedInput
-from hashlib_interop.fuse import Filter
+from hashlib_interop.membership import fuse, fuse_numpy
+from hashlib_interop.membership.fuse import Filter
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}

@@ -23,13 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hashlib_interop
-from hashlib_interop import hset_algebra, hset_build
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, FileFault, MalformedInput
-from hashlib_interop.hashset import COMPILED, CompiledCoreMissing, HashSet
-from hashlib_interop.hset_carried import Carried, read_meta
-from hashlib_interop.hset_file import HEADER, LINES_LAYOUT, block_sums, group_of, laid_out, packed
-from hashlib_interop.hset_payload import Batch, Numbers, Sets
+from hashlib_interop.membership import hset_algebra, hset_build
+from hashlib_interop.membership.hashset import COMPILED, CompiledCoreMissing, HashSet
+from hashlib_interop.membership.hset_carried import Carried, read_meta
+from hashlib_interop.membership.hset_file import HEADER, LINES_LAYOUT, block_sums, group_of, laid_out, packed
+from hashlib_interop.membership.hset_payload import Batch, Numbers, Sets
 from tests.membership.making import array, batch, crowded, header_of, made, rows, written
 
 SETS = {
@@ -464,8 +464,8 @@ def test_an_external_build_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
 
 WITHOUT = """
 import sys, warnings
-sys.modules["hashlib_interop._membership"] = None
-from hashlib_interop.hashset import COMPILED, HashSet
+sys.modules["hashlib_interop.membership._membership"] = None
+from hashlib_interop.membership.hashset import COMPILED, HashSet
 with warnings.catch_warnings(record=True) as found:
     warnings.simplefilter("always")
     sets = [HashSet.open(sys.argv[1]) for _ in range(2)]

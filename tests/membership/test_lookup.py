@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from hashlib_interop import Classification, Entry, merge, write
 from hashlib_interop.errors import BadOption, FileFault, MalformedInput, TooManyRejects
-from hashlib_interop.fuse import Filter
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.lookup import RESULT, Lookup, Opened, open_set
+from hashlib_interop.membership.fuse import Filter
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.lookup import RESULT, Lookup, Opened, open_set
 
 KNOWN = 200
 """Of the made-up files, those with a lower number are in the set."""

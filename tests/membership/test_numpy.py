@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashlib_interop import hset_numpy
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, MalformedInput
-from hashlib_interop.hset_file import ALGORITHM_OF, LINES_LAYOUT, LONGEST_CHAIN, SORTED, WIDTHS
+from hashlib_interop.membership import hset_numpy
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, LINES_LAYOUT, LONGEST_CHAIN, SORTED, WIDTHS
 from tests.membership.making import (
     CORES,
     array,

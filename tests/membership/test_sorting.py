@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashlib_interop import sorted_runs, sorting, sorting_numpy
 from hashlib_interop.errors import FileFault
+from hashlib_interop.membership import sorted_runs, sorting, sorting_numpy
 
 DIGITS = b"0123456789abcdefABCDEF"
 SEPARATORS = b" \t,;:|"

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from hashlib_interop import Classification, Entry, merge, write
 from hashlib_interop.algorithms import EMPTY_INPUT, Digest
-from hashlib_interop.digest_keys import keys_of
-from hashlib_interop.digest_sources import Lists, algorithm_names, batches
 from hashlib_interop.errors import BadDigest, BadOption, BadPolicy, CannotWrite
-from hashlib_interop.fuse import Filter
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.hset_payload import Batch
+from hashlib_interop.membership.digest_keys import keys_of
+from hashlib_interop.membership.digest_sources import Lists, algorithm_names, batches
+from hashlib_interop.membership.fuse import Filter
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.hset_payload import Batch
 from hashlib_interop.model import About, batch_of
 from hashlib_interop.policy import Policy
 

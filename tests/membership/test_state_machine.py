@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from hashlib_interop import hset_numpy, hset_write
 from hashlib_interop.algorithms import Digest
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.hset_file import ALGORITHM_OF
-from hashlib_interop.hset_payload import Batch
+from hashlib_interop.membership import hset_numpy, hset_write
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.hset_file import ALGORITHM_OF
+from hashlib_interop.membership.hset_payload import Batch
 from tests.membership.making import array, compiled, crowded, header_of, made, rows, table
 
 Model = frozenset[Digest]

@@ -48,7 +48,7 @@ class Ours(Contender):
 
     def _limit(self, ask: Ask) -> Callable[[], Any]:
         """Read as many random lines of LINES, or pairs of them and of REST, as a batch of lookups would at least."""
-        from hashlib_interop import _membership
+        from hashlib_interop.membership import _membership
 
         (group,) = self.set.groups
         first, second = ((span.offset, span.length) for span in (group.lines, group.rest_span))
@@ -71,7 +71,7 @@ def opened(path: Path, times: int, ask: bool) -> None:
 
 def found_in(path: Path, lines: Path) -> int:
     """Look up every line of a text, as `hashlib-interop lookup` does; the hits are made ready to be shown."""
-    from hashlib_interop.lookup import Lookup, open_set
+    from hashlib_interop.membership.lookup import Lookup, open_set
 
     with open_set(path) as opened:
         return sum(len(batch) for batch in Lookup(opened).file(lines))
@@ -82,8 +82,8 @@ class OursWithoutCompiler(Contender):
 
     def build(self) -> None:
         """Open the file that the compiled core built."""
-        from hashlib_interop.hset_file import HEADER, read_header
-        from hashlib_interop.hset_numpy import Table, mapped
+        from hashlib_interop.membership.hset_file import HEADER, read_header
+        from hashlib_interop.membership.hset_numpy import Table, mapped
 
         with (self.own / "ours.hset").open("rb") as file:
             header = read_header(file.read(HEADER), self.stored())
@@ -111,7 +111,7 @@ class OurSort(Contender):
 
     def other(self, ask: Ask) -> Callable[[], Any]:
         """Sort a copy."""
-        from hashlib_interop.sorting import sort_unique
+        from hashlib_interop.membership.sorting import sort_unique
 
         return lambda: len(sort_unique(self.keys, ask.threads))
 
@@ -127,7 +127,7 @@ class OurHexLines(Contender):
 
 def decoded(text: memoryview, block: int = 1 << 20) -> int:
     """Decode a text block by block; return how many digests there were."""
-    from hashlib_interop.sorting import hex_lines
+    from hashlib_interop.membership.sorting import hex_lines
 
     at = count = 0
     while at < len(text):

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from hashlib_interop import hset_lines
 from hashlib_interop.errors import CannotWrite
-from hashlib_interop.hset_file import (
+from hashlib_interop.membership import hset_lines
+from hashlib_interop.membership.hset_file import (
     CHAIN,
     CLASSES,
     DRIFT,
@@ -43,12 +43,12 @@ from hashlib_interop.hset_file import (
     laid_out,
     packed,
 )
-from hashlib_interop.hset_payload import Codes, Columns, TextSet
-from hashlib_interop.hset_words import Keys, first_words, leading_bits
+from hashlib_interop.membership.hset_payload import Codes, Columns, TextSet
+from hashlib_interop.membership.hset_words import Keys, first_words, leading_bits
 
 compiled: ModuleType | None
 try:
-    from hashlib_interop import _membership
+    from hashlib_interop.membership import _membership
 
     compiled = _membership
 except ImportError:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import xxhash
 
 from hashlib_interop.errors import MalformedInput
-from hashlib_interop.threads import each
+from hashlib_interop.membership.threads import each
 
 MAGIC = b"HSETv1\0\0"
 VERSION = 1

@@ -17,21 +17,21 @@ import numpy as np
 import pyarrow as pa
 
 from hashlib_interop.algorithms import ALGORITHMS, Digest, algorithm_named
-from hashlib_interop.digest_keys import keys_of
-from hashlib_interop.entry_digests import Versions, Wanted, of_entries, sets_of
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, shown
 from hashlib_interop.files import faults_named
 from hashlib_interop.formats import FORMATS
-from hashlib_interop.hex_digests import of_hex_lines, of_plain
-from hashlib_interop.hset_file import ALGORITHM_OF, WIDTHS
-from hashlib_interop.hset_file import MAGIC as HSET_MAGIC
-from hashlib_interop.hset_numpy import as_bytes
-from hashlib_interop.hset_payload import Batch, Numbers
+from hashlib_interop.membership.digest_keys import keys_of
+from hashlib_interop.membership.digest_value import as_bytes
+from hashlib_interop.membership.entry_digests import Versions, Wanted, of_entries, sets_of
+from hashlib_interop.membership.hex_digests import of_hex_lines, of_plain
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
+from hashlib_interop.membership.hset_file import MAGIC as HSET_MAGIC
+from hashlib_interop.membership.hset_payload import Batch, Numbers
 from hashlib_interop.model import ENTRY_SCHEMA, Entry, batch_of
 from hashlib_interop.reading import Reader, open_readers
 
 if TYPE_CHECKING:
-    from hashlib_interop.hashset import HashSet, Info
+    from hashlib_interop.membership.hashset import HashSet, Info
 
 CHUNK = 1 << 16
 SLICE = 1 << 20
@@ -234,7 +234,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 
 def _of_hash_set_file(path: str, lists: Lists) -> Iterator[Batch]:
-    from hashlib_interop.hashset import HashSet
+    from hashlib_interop.membership.hashset import HashSet
 
     with HashSet.open(path) as hash_set:
         for batch in of_hash_set(hash_set):
@@ -245,7 +245,7 @@ def _of_hash_set_file(path: str, lists: Lists) -> Iterator[Batch]:
 def _of_reader(reader: Reader, lists: Lists, versions: Versions) -> Iterator[Batch]:
     name = reader.format.name
     if name == "catalog" and reader.options.get("rows") != "items":
-        from hashlib_interop.catalog_digests import of_catalog
+        from hashlib_interop.membership.catalog_digests import of_catalog
 
         if reader.named:
             raise BadOption(

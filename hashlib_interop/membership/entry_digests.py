@@ -20,13 +20,13 @@ import xxhash
 
 from hashlib_interop.algorithms import EMPTY_INPUT
 from hashlib_interop.columns import mask_of
-from hashlib_interop.digest_keys import Keys, keys_of
 from hashlib_interop.errors import CannotWrite, shown
-from hashlib_interop.fuse_numpy import hashes
 from hashlib_interop.handling import ALL, labels_in, restrictions
-from hashlib_interop.hset_file import WIDTHS
-from hashlib_interop.hset_payload import Batch, Numbers, Sets, TextSet
 from hashlib_interop.kernels import Mask
+from hashlib_interop.membership.digest_keys import Keys, keys_of
+from hashlib_interop.membership.fuse_numpy import hashes
+from hashlib_interop.membership.hset_file import WIDTHS
+from hashlib_interop.membership.hset_payload import Batch, Numbers, Sets, TextSet
 from hashlib_interop.model import DIGESTS
 from hashlib_interop.schemes import only_known
 

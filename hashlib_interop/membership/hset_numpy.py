@@ -17,19 +17,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hashlib_interop.algorithms import parse_hex
-from hashlib_interop.errors import BadDigest, MalformedInput, shown
-from hashlib_interop.hset_file import (
-    ALGORITHM_OF,
+from hashlib_interop.errors import MalformedInput
+from hashlib_interop.membership.digest_value import as_bytes
+from hashlib_interop.membership.hset_file import (
     CHAIN,
     LINE,
     PAD,
     SLOTS,
-    WIDTHS,
     Group,
     Span,
 )
-from hashlib_interop.hset_words import (
+from hashlib_interop.membership.hset_words import (
     Keys,
     Line16,
     Places,
@@ -42,7 +40,7 @@ from hashlib_interop.hset_words import (
     same_tails,
     taken,
 )
-from hashlib_interop.threads import each
+from hashlib_interop.membership.threads import each
 
 _CHUNK = 1 << 16
 """Queries at once: enough that numpy's own cost is small beside that of the memory."""
@@ -241,30 +239,6 @@ class SortedReader:
         return self._keys[start:stop].copy()
 
 
-def as_bytes(digest: object) -> bytes:
-    """Return the bytes of a digest given as such, as hex text, as `Digest`; else `BadDigest`, `TypeError`."""
-    if isinstance(digest, bytes) and len(digest) in ALGORITHM_OF:
-        return digest
-    if isinstance(digest, tuple) and len(digest) == 2:
-        value = as_bytes(digest[1])
-        if WIDTHS.get(digest[0]) != len(value):
-            raise BadDigest(f"{len(value)} bytes are no digest of {shown(digest[0])}")
-        return value
-    if isinstance(digest, str):
-        return parse_hex(digest, known_width(len(digest) / 2))
-    if not isinstance(digest, bytes | bytearray | memoryview):
-        raise TypeError(f"a digest is bytes, hex text or a Digest, not {type(digest).__name__}")
-    known_width(len(digest))
-    return bytes(digest)
-
-
-def known_width(width: float) -> int:
-    """Return a width in bytes; `BadDigest` where no algorithm has it."""
-    if width not in ALGORITHM_OF:
-        raise BadDigest(f"no digest has {width:g} bytes; known: {', '.join(map(str, ALGORITHM_OF))}")
-    return int(width)
-
-
 class Table:
     """The groups of a file, looked up by the width of a digest. `buffer` is the whole file: bytes or a map of
     it.
@@ -297,7 +271,7 @@ class Table:
 
     def rank(self, digests: Any, threads: int = 1, width: int | None = None) -> Ranks:
         """Return the places of many digests in their group, in byte order, -1 for those not there."""
-        from hashlib_interop.digest_keys import keys_of
+        from hashlib_interop.membership.digest_keys import keys_of
 
         keys, valid = keys_of(digests, width)
         found = np.full(len(keys), _ABSENT, np.int64)

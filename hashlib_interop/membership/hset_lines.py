@@ -5,8 +5,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hashlib_interop.hset_file import CHAIN, DRIFT_LINES, LINE, LONGEST_CHAIN, SLOTS, SLOTS_WITH_NEXT, drifts
-from hashlib_interop.hset_words import Keys, Line16, Places, big_words, first_words, homes, precedes
+from hashlib_interop.membership.hset_file import (
+    CHAIN,
+    DRIFT_LINES,
+    LINE,
+    LONGEST_CHAIN,
+    SLOTS,
+    SLOTS_WITH_NEXT,
+    drifts,
+)
+from hashlib_interop.membership.hset_words import (
+    Keys,
+    Line16,
+    Places,
+    big_words,
+    first_words,
+    homes,
+    precedes,
+)
 
 _HEAD, _NEXT = 3, 30
 _PART = DRIFT_LINES << 18

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlib_interop.files import private_folder
-from hashlib_interop.fuse_numpy import Hashes
+from hashlib_interop.membership.fuse_numpy import Hashes
 
 _BUCKETS = 256
 _PREFIX_BITS = 16

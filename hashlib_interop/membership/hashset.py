@@ -23,10 +23,11 @@ import numpy as np
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import FileFault, MalformedInput
 from hashlib_interop.files import faults_named, published
-from hashlib_interop.hset_algebra import Comparison, compared, counts, slices, write_result
-from hashlib_interop.hset_build import MEMORY, Settings, build_into
-from hashlib_interop.hset_carried import Carried, CarriedReader
-from hashlib_interop.hset_file import (
+from hashlib_interop.membership.digest_value import as_bytes
+from hashlib_interop.membership.hset_algebra import Comparison, compared, counts, slices, write_result
+from hashlib_interop.membership.hset_build import MEMORY, Settings, build_into
+from hashlib_interop.membership.hset_carried import Carried, CarriedReader
+from hashlib_interop.membership.hset_file import (
     ALGORITHM_OF,
     HEADER,
     WIDTHS,
@@ -36,23 +37,22 @@ from hashlib_interop.hset_file import (
     read_header,
     verify_sums,
 )
-from hashlib_interop.hset_numpy import as_bytes
-from hashlib_interop.hset_words import Ranks
+from hashlib_interop.membership.hset_words import Ranks
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hashlib_interop.hset_numpy import Table, mapped
+    from hashlib_interop.membership.hset_numpy import Table, mapped
 
     COMPILED = True
 else:
     try:
-        from hashlib_interop._membership import Mapping as mapped
-        from hashlib_interop._membership import Table
+        from hashlib_interop.membership._membership import Mapping as mapped
+        from hashlib_interop.membership._membership import Table
 
         COMPILED = True
     except ImportError:
-        from hashlib_interop.hset_numpy import Table, mapped
+        from hashlib_interop.membership.hset_numpy import Table, mapped
 
         COMPILED = False
 
@@ -156,7 +156,7 @@ class HashSet(Table):
         least; more waits on the disk. Without a path the set is in an unlinked temporary file. The same digests
         and payload give the same bytes.
         """
-        from hashlib_interop.digest_sources import algorithm_names, batches
+        from hashlib_interop.membership.digest_sources import algorithm_names, batches
 
         names = algorithm_names(algorithm) or ()
         settings = Settings(names, payload, memory, threads)
@@ -351,7 +351,7 @@ def _nothing(width: int) -> Group:
 
 
 def _width_of(digests: Any) -> int:
-    from hashlib_interop.digest_keys import keys_of
+    from hashlib_interop.membership.digest_keys import keys_of
 
     width: int = keys_of(digests)[0].shape[1]
     return width

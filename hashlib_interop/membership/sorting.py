@@ -15,16 +15,16 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from hashlib_interop import sorting_numpy
 from hashlib_interop.files import faults_named
 from hashlib_interop.kernels import Bytes
-from hashlib_interop.sorted_runs import Run, ranges
-from hashlib_interop.sorting_numpy import Numbers
-from hashlib_interop.threads import each
+from hashlib_interop.membership import sorting_numpy
+from hashlib_interop.membership.sorted_runs import Run, ranges
+from hashlib_interop.membership.sorting_numpy import Numbers
+from hashlib_interop.membership.threads import each
 
 compiled: ModuleType | None
 try:
-    from hashlib_interop import _sorting
+    from hashlib_interop.membership import _sorting
 
     compiled = _sorting
 except ImportError:

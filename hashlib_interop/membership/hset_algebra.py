@@ -13,12 +13,12 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from hashlib_interop.hset_file import ALGORITHM_OF, WIDTHS, Header
-from hashlib_interop.hset_numpy import Table
-from hashlib_interop.hset_payload import Columns
-from hashlib_interop.hset_words import Keys
-from hashlib_interop.hset_write import FileWriter, Payload, Slices
-from hashlib_interop.sorting import sort_unique
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS, Header
+from hashlib_interop.membership.hset_numpy import Table
+from hashlib_interop.membership.hset_payload import Columns
+from hashlib_interop.membership.hset_words import Keys
+from hashlib_interop.membership.hset_write import FileWriter, Payload, Slices
+from hashlib_interop.membership.sorting import sort_unique
 
 SLICE = 1 << 17
 """Digests at once."""

@@ -14,9 +14,9 @@ from libc.stdlib cimport free
 from posix.mman cimport munmap
 
 from hashlib_interop.errors import FileFault, MalformedInput
-from hashlib_interop.hset_file import drifts
-from hashlib_interop.hset_numpy import as_bytes
-from hashlib_interop.threads import each
+from hashlib_interop.membership.hset_file import drifts
+from hashlib_interop.membership.digest_value import as_bytes
+from hashlib_interop.membership.threads import each
 
 
 cdef extern from "Python.h":
@@ -26,7 +26,7 @@ cdef extern from "Python.h":
     const uint8_t *PyUnicode_1BYTE_DATA(object text)
 
 
-cdef extern from "core/membership.h" nogil:
+cdef extern from "../core/membership.h" nogil:
     int simd_forced_scalar
     int foreseen(int condition)
     int membership_unhex(const uint8_t *text, size_t width, uint8_t *digest)
@@ -252,7 +252,7 @@ cdef class Table:
     # Many ------------------------------------------------------------------------------------------------
 
     def contains(self, digests, int threads=1, width=None):
-        from hashlib_interop.digest_keys import keys_of
+        from hashlib_interop.membership.digest_keys import keys_of
 
         keys, valid = keys_of(digests, width)
         there = np.empty(len(keys), np.bool_)
@@ -263,7 +263,7 @@ cdef class Table:
         return there
 
     def rank(self, digests, int threads=1, width=None):
-        from hashlib_interop.digest_keys import keys_of
+        from hashlib_interop.membership.digest_keys import keys_of
 
         keys, valid = keys_of(digests, width)
         ranks = np.empty(len(keys), np.int64)

@@ -1,6 +1,6 @@
 """What `fuse.py` calls; `fuse_numpy.py` documents each, and answers alike without a compiler."""
 
-from hashlib_interop.fuse_numpy import Digests, Found, Hashes, Slots
+from hashlib_interop.membership.fuse_numpy import Digests, Found, Hashes, Slots
 
 def hashes(digests: Digests, algorithm: int, key: int) -> Hashes: ...
 def contains(

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from hashlib_interop.columns import mask_of
 from hashlib_interop.errors import BadDigest
-from hashlib_interop.hset_numpy import known_width
 from hashlib_interop.kernels import Mask
+from hashlib_interop.membership.digest_value import known_width
 
 Keys = npt.NDArray[np.uint8]
 """Digests of one width, (n, width), C-contiguous."""

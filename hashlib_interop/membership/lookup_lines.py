@@ -21,16 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hashlib_interop import kernels, sorting
+from hashlib_interop import kernels
 from hashlib_interop.algorithms import ALGORITHMS, algorithm_named
 from hashlib_interop.columns import lengths_of, mask_of, repeated
 from hashlib_interop.delimited import Dialect, Rows, read_rows
-from hashlib_interop.digest_keys import Keys
 from hashlib_interop.errors import BadDigest, BadOption, shown
 from hashlib_interop.format import Reading
-from hashlib_interop.hset_file import ALGORITHM_OF, WIDTHS
 from hashlib_interop.kernels import Bytes, Mask, Places
-from hashlib_interop.text_lines import Numbers, all_lines, gathered, lines_at, whole_lines
+from hashlib_interop.membership import sorting
+from hashlib_interop.membership.digest_keys import Keys
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
+from hashlib_interop.membership.text_lines import Numbers, all_lines, gathered, lines_at, whole_lines
 
 DELIMITERS = (",", ";", "\t", "|")
 HASHDEEP = b"%%%% HASHDEEP-1.0"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop.threads import each
+from hashlib_interop.membership.threads import each
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(0, 9))

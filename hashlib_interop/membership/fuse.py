@@ -19,21 +19,21 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import xxhash
 
-from hashlib_interop import fuse_numpy
-from hashlib_interop.digest_keys import Keys, keys_of
-from hashlib_interop.digest_sources import FILTER_MAGIC as MAGIC
-from hashlib_interop.digest_sources import batches
 from hashlib_interop.errors import CannotWrite, MalformedInput
 from hashlib_interop.files import faults_named, published
-from hashlib_interop.fuse_hashes import HashBuckets
-from hashlib_interop.fuse_numpy import Found, Hashes, Slots
-from hashlib_interop.hset_file import ALGORITHM_OF, WIDTHS
-from hashlib_interop.hset_numpy import as_bytes
-from hashlib_interop.threads import each
+from hashlib_interop.membership import fuse_numpy
+from hashlib_interop.membership.digest_keys import Keys, keys_of
+from hashlib_interop.membership.digest_sources import FILTER_MAGIC as MAGIC
+from hashlib_interop.membership.digest_sources import batches
+from hashlib_interop.membership.digest_value import as_bytes
+from hashlib_interop.membership.fuse_hashes import HashBuckets
+from hashlib_interop.membership.fuse_numpy import Found, Hashes, Slots
+from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
+from hashlib_interop.membership.threads import each
 
 kernels: ModuleType = fuse_numpy
 try:
-    from hashlib_interop import _fuse
+    from hashlib_interop.membership import _fuse
 
     kernels = _fuse
 except ImportError:

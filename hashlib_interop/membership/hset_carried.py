@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hashlib_interop.errors import MalformedInput
-from hashlib_interop.hset_file import Group, Header, Span
-from hashlib_interop.hset_words import Ranks
+from hashlib_interop.membership.hset_file import Group, Header, Span
+from hashlib_interop.membership.hset_words import Ranks
 from hashlib_interop.strict_json import strict_json
 
 CARRIED = pa.schema(

@@ -6,11 +6,11 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hashlib_interop import fuse
-from hashlib_interop.digest_sources import Lists, kind_of
 from hashlib_interop.errors import BadOption, WouldReplace, shown
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.hset_build import MEMORY, bytes_of
+from hashlib_interop.membership import fuse
+from hashlib_interop.membership.digest_sources import Lists, kind_of
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.hset_build import MEMORY, bytes_of
 
 Path = str | os.PathLike[str]
 

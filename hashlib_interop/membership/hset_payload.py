@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlib_interop.hset_words import Keys, same_tails
-from hashlib_interop.sorting import WIDTHS
+from hashlib_interop.membership.hset_words import Keys, same_tails
+from hashlib_interop.membership.sorting import WIDTHS
 
 Codes = npt.NDArray[np.uint32]
 

@@ -9,19 +9,19 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from hashlib_interop import sorting
 from hashlib_interop.columns import mask_of
-from hashlib_interop.digest_keys import Keys, keys_of
-from hashlib_interop.entry_digests import Wanted
 from hashlib_interop.errors import BadDigest, shown
 from hashlib_interop.format import Reading
 from hashlib_interop.formats import plain
-from hashlib_interop.hset_file import WIDTHS
-from hashlib_interop.hset_payload import Batch, Sets
+from hashlib_interop.membership import sorting
+from hashlib_interop.membership.digest_keys import Keys, keys_of
+from hashlib_interop.membership.entry_digests import Wanted
+from hashlib_interop.membership.hset_file import WIDTHS
+from hashlib_interop.membership.hset_payload import Batch, Sets
+from hashlib_interop.membership.text_lines import Numbers, lines_at, whole_lines
 from hashlib_interop.model import DIGESTS
 from hashlib_interop.reading import Reader
 from hashlib_interop.report import Reject
-from hashlib_interop.text_lines import Numbers, lines_at, whole_lines
 
 
 def of_hex_lines(stream: BinaryIO, algorithm: str) -> Iterator[Batch]:

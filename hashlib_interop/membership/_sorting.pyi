@@ -7,7 +7,7 @@ order of some bits; `finish` sorts every bucket.
 from typing import Any
 
 from hashlib_interop.kernels import Bytes
-from hashlib_interop.sorting_numpy import Numbers
+from hashlib_interop.membership.sorting_numpy import Numbers
 
 def force_scalar(scalar: bool) -> None: ...
 def differing(records: Bytes) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from hashlib_interop.hset_file import Group
+from hashlib_interop.membership.hset_file import Group
 
 Digests: TypeAlias = npt.NDArray[np.uint8]
 

@@ -21,12 +21,12 @@ import numpy as np
 
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, shown
 from hashlib_interop.files import faults_named, private_folder, published
-from hashlib_interop.hset_file import CLASSES, MOST_META, NUMBERS, SOURCES, WIDTHS, Header
-from hashlib_interop.hset_payload import Batch, Columns, Dictionary, Numbers
-from hashlib_interop.hset_words import Keys
-from hashlib_interop.hset_write import FileWriter, Payload, write_at
+from hashlib_interop.membership.hset_file import CLASSES, MOST_META, NUMBERS, SOURCES, WIDTHS, Header
+from hashlib_interop.membership.hset_payload import Batch, Columns, Dictionary, Numbers
+from hashlib_interop.membership.hset_words import Keys
+from hashlib_interop.membership.hset_write import FileWriter, Payload, write_at
+from hashlib_interop.membership.sorting import Sorter
 from hashlib_interop.model import canonical_json
-from hashlib_interop.sorting import Sorter
 
 COLUMNS = {"numbers": NUMBERS, "sources": SOURCES, "classifications": CLASSES}
 """What a digest can carry, in the order of the file."""

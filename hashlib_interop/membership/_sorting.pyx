@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memmove, memset
 
 
-cdef extern from "core/hexlines.h" nogil:
+cdef extern from "../core/hexlines.h" nogil:
     int simd_forced_scalar
     ctypedef struct hexlines:
         const uint8_t *data
@@ -29,7 +29,7 @@ cdef extern from "core/hexlines.h" nogil:
     int HEXLINES_BAD, HEXLINES_FULL
 
 
-cdef extern from "core/sort.h" nogil:
+cdef extern from "../core/sort.h" nogil:
     ctypedef struct sort_room:
         uint64_t tails[256]
     ctypedef struct sort_bucket:

@@ -25,16 +25,16 @@ import pyarrow as pa
 
 from hashlib_interop.columns import encode_hex, fixed_binary, repeated
 from hashlib_interop.compression import compression_of
-from hashlib_interop.digest_keys import Keys
-from hashlib_interop.digest_sources import kind_of
 from hashlib_interop.errors import shown
 from hashlib_interop.files import Progress, faults_named, open_input, recoded
 from hashlib_interop.format import Reading
-from hashlib_interop.fuse import Filter
-from hashlib_interop.hashset import HashSet
-from hashlib_interop.hset_file import ALGORITHM_OF
-from hashlib_interop.hset_words import taken
-from hashlib_interop.lookup_lines import Block, Text
+from hashlib_interop.membership.digest_keys import Keys
+from hashlib_interop.membership.digest_sources import kind_of
+from hashlib_interop.membership.fuse import Filter
+from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.hset_file import ALGORITHM_OF
+from hashlib_interop.membership.hset_words import taken
+from hashlib_interop.membership.lookup_lines import Block, Text
 from hashlib_interop.report import Reject
 
 Path = str | os.PathLike[str]

@@ -13,12 +13,12 @@ import sqlite_utils
 
 from hashlib_interop.catalog import meta, opened_catalog
 from hashlib_interop.catalog_schema import STANDINGS
-from hashlib_interop.digest_keys import keys_of
-from hashlib_interop.entry_digests import Wanted, numbered, rows_of
 from hashlib_interop.handling import restrictions
-from hashlib_interop.hset_file import WIDTHS
-from hashlib_interop.hset_payload import Batch, Sets
 from hashlib_interop.kernels import Mask
+from hashlib_interop.membership.digest_keys import keys_of
+from hashlib_interop.membership.entry_digests import Wanted, numbered, rows_of
+from hashlib_interop.membership.hset_file import WIDTHS
+from hashlib_interop.membership.hset_payload import Batch, Sets
 from hashlib_interop.model import DIGESTS, Handling
 from hashlib_interop.schemes import KNOWN_FILE, scheme_kind
 

@@ -6,7 +6,7 @@ import numpy as np
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
-cdef extern from "core/fuse.h" nogil:
+cdef extern from "../core/fuse.h" nogil:
     ctypedef struct fuse_filter:
         const uint8_t *slots
         const uint64_t *seeds
