@@ -122,6 +122,9 @@ def _show(merged: Merged) -> None:
     kinds = ", ".join(f"{number(count)} {kind}" for kind, count in merged.conflicts.items())
     click.echo(f"{counted(found, 'conflict')}{f': {kinds}; {number(merged.resolved)} settled by the policy' if found else ''}")
     _show_notes(merged)
+    if merged.left_out:
+        heading("Not in the list, which has one row an item")
+        table(("what", "count"), list(merged.left_out.items()))
     if merged.losses:
         heading(f"Lost: {merged.format} cannot carry it")
         show_losses(merged.losses)

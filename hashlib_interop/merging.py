@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,7 +148,8 @@ def merge(
             os.replace(made, temporary)
         else:
             writing = Writing(temporary.name, writer_options, [], frozenset(drop_handling), known_files)
-            merged.losses = write_from_catalog(made, temporary, target, writing).losses
+            written, merged.left_out = write_from_catalog(made, temporary, target, writing)
+            merged.losses = written.losses
     if len(merged.crosswalk) > 1 and not target.keeps_entries:
         merged.manifest = publish_manifest(output, merged.to_json())
     return merged
@@ -332,8 +334,13 @@ def summary(path: Path, output: str, format: str, imports: list[Import]) -> Merg
         )
 
 
-def write_from_catalog(path: Path, output: Path, target: Format, writing: Writing) -> Written:
-    """Write a catalog as another format: every entry where it keeps entries, else one row an item."""
+def write_from_catalog(
+    path: Path, output: Path, target: Format, writing: Writing
+) -> tuple[Written, dict[str, int]]:
+    """Write a catalog as another format: every entry where it keeps entries, else one row an item.
+
+    Returns what was written, and what of the catalog is no row, with how many there are.
+    """
     rows = "entries" if target.keeps_entries else "items"
     reader = open_readers(path, format="catalog", options={"rows": rows})[0]
 
@@ -342,4 +349,8 @@ def write_from_catalog(path: Path, output: Path, target: Format, writing: Writin
         writing.imports.extend(reader.imports)
 
     with output.open("r+b") as stream:
-        return write_stream(batches(), cast(BinaryIO, stream), target, writing)
+        written = write_stream(batches(), cast(BinaryIO, stream), target, writing)
+    counts: Counter[str] = Counter()
+    for one in reader.imports:
+        counts.update(one.dropped if one.format == "catalog" else {})
+    return written, {what: count for what, count in counts.items() if count}

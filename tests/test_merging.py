@@ -192,10 +192,12 @@ def test_a_stamp_from_the_future_is_quarantined(tmp_path: Path) -> None:
 def test_policies_keep_drop_or_fail_on_conflict(tmp_path: Path) -> None:
     """keep: the item without a value. drop: not in partner files. fail: nothing is published."""
     inputs = [listed(tmp_path / f"{s}.jsonl", said(s, 1, c), said(s, 2, "A1")) for s, c in (("a", "A1"), ("b", "B2"))]
-    for rule, count in (("keep", 2), ("drop", 1)):
+    inputs.append(listed(tmp_path / "c.jsonl", Entry(source="c", ref="none", size=7)))
+    nothing = {"entry without an exact digest, which is no item": 1}
+    for rule, count, more in (("keep", 2, {}), ("drop", 1, {"item in conflict, which the policy says to drop": 1})):
         out = tmp_path / f"{rule}.json"
-        merge(inputs, out, to="vics", policy=Policy(on_conflict=rule), recorded_at=NOW)
-        assert len(list(read(out))) == count
+        merged = merge(inputs, out, to="vics", policy=Policy(on_conflict=rule), recorded_at=NOW)
+        assert len(list(read(out))) == count and merged.left_out == nothing | more
     with pytest.raises(UnresolvedConflict):
         merge(inputs, tmp_path / "fail.db", policy=Policy(on_conflict="fail"), recorded_at=NOW)
     assert not (tmp_path / "fail.db").exists()
