@@ -2,7 +2,7 @@
  *
  * Three steps, each right for a size. Beyond the cache, records go to up to 2^11 buckets in another array,
  * through a small buffer for each bucket that is written past the cache. A bucket that fits the scratch goes
- * back and forth between the two, by as many bits as leave about one record in a place; what is left is
+ * back and forth between the two, by as many bits as leave one record or two in a place; what is left is
  * insertion. A bucket that does not fit (skewed lists, sorting in place) is split where it lies, by bytes.
  *
  * No step costs more than a few passes over the records, each uses up bits in which they differ, and what is
@@ -133,33 +133,33 @@ SORT_INLINE size_t sort_insert(const uint8_t *from, size_t n, size_t at, uint8_t
     return sort_put(pair[held], high, at, to, count, w);
 }
 
-/* How many bits to take at once of n records: one record a place, or, where they are many, half of these. */
+/* How many bits to take at once of n records, at least 2: one or two records a place (more places take longer to
+ * add up than they save), or, where records are many, half of these bits. */
 static inline size_t sort_bits(size_t n) {
-    const size_t all = 64 - (size_t)__builtin_clzll(n);
+    const size_t all = 63 - (size_t)__builtin_clzll(n);
     return all < SORT_MOST_BITS ? all : (all + 1) / 2;
 }
 
-/* Count the digits; return the greatest count. */
+/* Count the digits, and put in their counts' place where those of each begin; return the greatest count. */
 SORT_INLINE size_t sort_counted(const uint8_t *from, size_t n, size_t bit, size_t bits, uint32_t *counts,
                                 size_t w) {
-    uint32_t most = 0;
+    uint32_t most = 0, next = 0;
     memset(counts, 0, sizeof *counts << bits);
     for (size_t i = 0; i < n; i++) counts[sort_digit(from + i * w, bit, bits, w)]++;
-    for (size_t i = 0; i < (size_t)1 << bits; i++) most = counts[i] > most ? counts[i] : most;
-    return most;
-}
-
-/* Move the records to `spare` in order of their digits. */
-SORT_INLINE void sort_spread(const uint8_t *from, size_t n, uint8_t *spare, size_t bit, size_t bits,
-                             uint32_t *counts, size_t w) {
-    uint32_t next = 0;
     for (size_t i = 0; i < (size_t)1 << bits; i++) {
         const uint32_t count = counts[i];
+        most = count > most ? count : most;
         counts[i] = next;
         next += count;
     }
+    return most;
+}
+
+/* Move the records to `spare` in order of their digits; `places` says where those of each begin. */
+SORT_INLINE void sort_spread(const uint8_t *from, size_t n, uint8_t *spare, size_t bit, size_t bits,
+                             uint32_t *places, size_t w) {
     for (size_t i = 0; i < n; i++)
-        memcpy(spare + w * counts[sort_digit(from + i * w, bit, bits, w)]++, from + i * w, w);
+        memcpy(spare + w * places[sort_digit(from + i * w, bit, bits, w)]++, from + i * w, w);
 }
 
 /* Sort records by way of `spare`, which is as large. */
