@@ -200,6 +200,11 @@ def _checked_rows(block: Records, width: int, dialect: Dialect, reading: Reading
     for row in sorted(row for row in block.wrong if row >= block.first):
         good[row] = False
         reading.reject(int(block.lines[row]), block.wrong[row], raw=block[row])
+    if block.open_ended and counts[-1] < width and not empty[-1]:
+        raise reading.malformed(
+            f"the file is cut off: its last line has no line end, and {counts[-1]} of {width} fields; get it again",
+            int(block.lines[-1]),
+        )
     return np.flatnonzero(good)
 
 

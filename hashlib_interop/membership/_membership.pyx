@@ -246,7 +246,7 @@ cdef class Table:
         cdef bytes value = as_bytes(digest)
         if self.closed:
             raise ValueError("the set is closed")
-        cdef const group_t *group = self.of_width[len(value)]
+        cdef const group_t *group = self.of_width[len(value)] if len(value) <= MOST_WIDTH else NULL
         return group.find(group, <const uint8_t *>PyBytes_AS_STRING(value)) if group != NULL else -1
 
     # Many ------------------------------------------------------------------------------------------------
@@ -291,7 +291,11 @@ cdef class Table:
 
         def part(start):
             cut = slice(start, start + size)
-            self._part(place, keys[cut], *(None if out is None else out[cut] for out in (ranks, there)))
+            self._enter(keys.shape[1])  # of its own: who asked may be gone, by Ctrl-C, while a thread still looks
+            try:
+                self._part(place, keys[cut], *(None if out is None else out[cut] for out in (ranks, there)))
+            finally:
+                self._leave()
 
         each(part, range(0, len(keys), size), threads)
 

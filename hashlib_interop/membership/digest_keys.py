@@ -13,6 +13,7 @@ from hashlib_interop.columns import mask_of
 from hashlib_interop.errors import BadDigest
 from hashlib_interop.kernels import Mask
 from hashlib_interop.membership.digest_value import known_width
+from hashlib_interop.membership.hset_file import ALGORITHM_OF
 
 Keys = npt.NDArray[np.uint8]
 """Digests of one width, (n, width), C-contiguous."""
@@ -22,8 +23,7 @@ def keys_of(digests: Any, width: int | None = None) -> tuple[Keys, Mask | None]:
     """Return digests as (n, width) uint8, and which rows hold one where some are null.
 
     Takes an (n, width) array of uint8, an Arrow array or chunked array of fixed-size binary, or of binary with all
-    values of one length, a list of bytes of one length, and any buffer of n * `width` bytes. An empty list needs
-    `width`. Raises `BadDigest` for lengths that differ or that no algorithm has, `TypeError` for anything else.
+    values of one length, a list of bytes of one length, and any buffer of n * `width` bytes. Raises `BadDigest` for lengths that differ or that no algorithm has, `TypeError` for anything else.
     """
     if isinstance(digests, pa.Array | pa.ChunkedArray):
         return _of_arrow(digests, width)
@@ -53,8 +53,8 @@ def _of_buffer(digests: Any, width: int | None) -> Keys:
 def _of_values(values: Iterable[Any], width: int | None) -> Keys:
     values = list(values)
     if not all(isinstance(value, bytes | bytearray | memoryview) for value in values):
-        raise TypeError("a list of digests holds bytes, all of one length")
-    lengths = {len(value) for value in values} or {width or 0}
+        raise TypeError("a list of digests holds bytes, all of one length: bytes.fromhex makes them of hex text")
+    lengths = {len(value) if type(value) is bytes else memoryview(value).nbytes for value in values} or {width or min(ALGORITHM_OF)}
     if len(lengths) > 1:
         raise BadDigest(
             f"digests of one width are wanted, found {', '.join(map(str, sorted(lengths)))} bytes"

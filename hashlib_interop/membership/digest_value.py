@@ -8,19 +8,21 @@ from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
 
 
 def as_bytes(digest: object) -> bytes:
-    """Return the bytes of a digest given as such, as hex text, as `Digest`; else `BadDigest`, `TypeError`."""
+    """Return the bytes of a digest given as such, as hex text (`sha1:…` too), as `Digest`; else `BadDigest`, `TypeError`."""
     if isinstance(digest, bytes) and len(digest) in ALGORITHM_OF:
-        return digest
+        return bytes(digest)
     if isinstance(digest, tuple) and len(digest) == 2:
         value = as_bytes(digest[1])
         if WIDTHS.get(digest[0]) != len(value):
             raise BadDigest(f"{len(value)} bytes are no digest of {shown(digest[0])}")
         return value
+    if isinstance(digest, str) and ":" in digest:  # as `lookup` and `why` print it
+        return as_bytes(tuple(digest.split(":", 1)))
     if isinstance(digest, str):
         return parse_hex(digest, known_width(len(digest) / 2))
     if not isinstance(digest, bytes | bytearray | memoryview):
         raise TypeError(f"a digest is bytes, hex text or a Digest, not {type(digest).__name__}")
-    known_width(len(digest))
+    known_width(memoryview(digest).nbytes)
     return bytes(digest)
 
 

@@ -360,6 +360,23 @@ def test_a_drift_that_lies_misleads_nobody() -> None:
 # Ways to ask ---------------------------------------------------------------------------------------------
 
 
+def test_buffers_count_by_their_bytes() -> None:
+    """Not by their elements; and what is bytes but for its type, is bytes."""
+    keys = ordered(made("buffers", 200))
+    buffer, group = in_lines(keys)
+    table = core.Table(buffer, [group])
+    key = keys[7].tobytes()
+    assert memoryview(key).cast("Q") in table and np.bytes_(key) in table
+    assert [table.find(form) for form in (bytearray(key), f"md5:{key.hex()}", type("B", (bytes,), {})(key))] == [7] * 3
+    assert table.contains([memoryview(key).cast("Q"), bytearray(key)]).tolist() == [True, True]
+    assert table.contains([]).shape == (0,)
+    for wide in (memoryview(bytes(128)).cast("Q"), memoryview(bytes(512)).cast("Q"), f"sha1:{key.hex()}", "md5:", ":" * 40):
+        with pytest.raises(BadDigest):
+            table.find(wide)
+    with pytest.raises(TypeError, match=r"bytes\.fromhex"):
+        table.contains([key.hex()])
+
+
 class Sub(core.Table):
     """As HashSet does."""
 

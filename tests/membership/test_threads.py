@@ -1,10 +1,14 @@
-"""Work on several threads: in order, whole, with its errors; nested, and after a fork."""
+"""Work on several threads: in order, whole, with its errors; nested, interrupted, without threads, after a fork."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,6 +21,12 @@ from hashlib_interop.membership.threads import each
 def test_results_are_in_the_order_of_the_values(values: list[int], threads: int) -> None:
     """Of any number of threads."""
     assert each(lambda value: value + 1, iter(values), threads) == [value + 1 for value in values]
+
+
+@pytest.fixture(autouse=True)
+def processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were eight, also where there is one."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
 
 
 def test_no_more_threads_than_were_asked_for() -> None:
@@ -65,3 +75,86 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     if (child := os.fork()) == 0:
         os._exit(0 if each(lambda value: value, range(8), 4) == list(range(8)) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def ran(program: str, *arguments: str) -> str:
+    """Run a program in a Python of its own; return what it printed. It must not crash."""
+    found = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *arguments],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr[-2000:]
+    return found.stdout.strip()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no setitimer")
+def test_a_set_that_is_closed_under_an_interrupted_batch_stays_until_its_threads_have_ended(tmp_path: Path) -> None:
+    """Ctrl-C, twice, while threads look up; then the set is closed, and unmapped."""
+    program = """
+        import os, signal, sys, time
+        import numpy as np
+        from hashlib_interop import HashSet
+        os.cpu_count = lambda: 2
+        random = np.random.default_rng(1)
+        keys = random.integers(0, 256, (500_000, 16), np.uint8)
+        HashSet.build(keys, sys.argv[1]).close()
+        asked = keys[random.integers(0, len(keys), 1_000_000)]
+        left = stopped = 0
+        def interrupt(*_):
+            global left
+            left -= 1
+            if left >= 0:
+                raise KeyboardInterrupt
+        def once():
+            with HashSet.open(sys.argv[1]) as found:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + random.random() * 0.012, 0.001)
+                found.contains(asked, threads=2)
+        signal.signal(signal.SIGALRM, interrupt)
+        for _ in range(60):
+            left = 2
+            try:
+                try:
+                    once()
+                except KeyboardInterrupt:
+                    stopped += 1
+                    time.sleep(0.01)
+            except KeyboardInterrupt:
+                pass
+            left = 0
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        print(stopped > 0)
+    """
+    assert ran(program, str(tmp_path / "x.hset")) == "True"
+
+
+def test_who_asks_does_all_the_work_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was handed over to none does nothing later."""
+    done = []
+
+    class Full:
+        def submit(self, work: object) -> None:
+            late.append(work)
+            raise RuntimeError("can't start new thread")
+
+    late: list[object] = []
+    monkeypatch.setattr("hashlib_interop.membership.threads._helpers", Full)
+    assert each(lambda value: done.append(value) or -value, range(5), 4) == [0, -1, -2, -3, -4]
+    assert len(late) == 3
+    for work in late:
+        work()  # type: ignore[operator]
+    assert done == [0, 1, 2, 3, 4]
+
+
+def test_there_is_work_after_the_main_thread_has_ended() -> None:
+    """The pool is gone by then."""
+    program = """
+        import os, threading, time
+        from hashlib_interop.membership.threads import each
+        os.cpu_count = lambda: 4
+        each(abs, range(4), 4)
+        def late():
+            time.sleep(0.3)
+            print(each(abs, [-1, -2, -3], 3))
+        threading.Thread(target=late).start()
+    """
+    assert ran(program) == "[1, 2, 3]"
