@@ -9,7 +9,10 @@
 
 /* Building ------------------------------------------------------------------------------------------ */
 
-enum { CHAIN_SLOTS = (CHAIN_LINES - 1) * LINE_KEPT + LINE_SLOTS };
+enum {
+    CHAIN_SLOTS = (CHAIN_LINES - 1) * LINE_KEPT + LINE_SLOTS,
+    PLACE_MOST = 48, /* digests of one place: a lookup compares all their rests, and 8 lines, which is less than 64 */
+};
 
 enum { BUILD_DONE = 0, BUILD_NO_MEMORY = -1, BUILD_OUT_OF_ORDER = -2 };
 
@@ -20,9 +23,11 @@ struct lines_build {
     size_t width, rest_width;
     uint64_t count;              /* digests so far */
     uint64_t line;               /* the home line that is being filled */
-    unsigned waiting;            /* its digests so far; more than CHAIN_SLOTS: the list is not for lines */
+    unsigned waiting;            /* its digests so far */
     uint16_t fingerprints[CHAIN_SLOTS];
-    unsigned longest;            /* lines of the longest chain */
+    unsigned longest;            /* lines of the longest chain; more than CHAIN_LINES: the list is not for lines */
+    uint64_t place;              /* line and fingerprint of the last digest, */
+    unsigned together;           /* and how many digests there are of it so far */
     uint8_t last[64];            /* the last digest */
 };
 
@@ -105,7 +110,9 @@ ALWAYS_INLINE int lines_take(struct lines_build *build, const uint8_t *digests, 
         if (digest_order(last, digest, width) >= 0 && build->count) return BUILD_OUT_OF_ORDER;
         const uint64_t place = line_place(load_big(digest), build->home);
         if (place >> 16 != build->line && lines_reach(build, place >> 16)) return BUILD_NO_MEMORY;
-        if (build->waiting == CHAIN_SLOTS) build->longest = CHAIN_LINES + 1;
+        build->together = place == build->place ? build->together + 1 : 1;
+        build->place = place;
+        if (build->waiting == CHAIN_SLOTS || build->together > PLACE_MOST) build->longest = CHAIN_LINES + 1;
         else build->fingerprints[build->waiting++] = (uint16_t)place;
         build->count++;
     }

@@ -33,6 +33,8 @@ PAD = 64
 
 SLOTS, SLOTS_WITH_NEXT, CHAIN = 29, 27, 8
 """Fingerprints in a line, in a line that goes on in another, and lines of a chain."""
+PLACE_MOST = 48
+"""Digests with one line and fingerprint: a lookup compares all of them, and 64 of anything at most."""
 LONGEST_CHAIN = (CHAIN - 1) * SLOTS_WITH_NEXT + SLOTS
 
 WIDTHS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}

@@ -10,6 +10,7 @@ from hashlib_interop.membership.hset_file import (
     DRIFT_LINES,
     LINE,
     LONGEST_CHAIN,
+    PLACE_MOST,
     SLOTS,
     SLOTS_WITH_NEXT,
     drifts,
@@ -85,10 +86,17 @@ class LinesBuilder:
         done = int(np.searchsorted(self._line, stop))
         count = np.bincount(self._line[:done] - self._finished, minlength=stop - self._finished)
         longest = max(int(count.max(initial=0)), len(self._line) - done)
-        self.longest = max(self.longest, CHAIN + 1 if longest > LONGEST_CHAIN else _chain(longest))
+        too_many = longest > LONGEST_CHAIN or self._most_together(done) > PLACE_MOST
+        self.longest = max(self.longest, CHAIN + 1 if too_many else _chain(longest))
         if self.longest <= CHAIN and stop > self._finished:
             self._make(count, self._fp[:done])
         self._line, self._fp, self._finished = self._line[done:], self._fp[done:], stop
+
+    def _most_together(self, stop: int) -> int:
+        """Return how many of the first digests that wait have one line and fingerprint, at most."""
+        place = self._line[:stop] << 16 | self._fp[:stop]
+        starts = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1], [True]]))
+        return int(np.diff(starts).max(initial=0))
 
     def _make(self, count: npt.NDArray[np.int64], fp: Line16) -> None:
         """Make home lines of `count` digests each, and those that go on from them."""

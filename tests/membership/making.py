@@ -77,6 +77,12 @@ def flipped(keys: Keys) -> Keys:
 
 
 def crowded(count: int, width: int = 16, first: int = 0) -> Keys:
-    """Return digests that share their first 8 bytes, so that all have one home line and one fingerprint."""
-    head = np.full((count, 8), first, np.uint8)
+    """Return digests that share their first 12 bits, so that all have one home line; 8 in turn have one fingerprint."""
+    head = np.repeat(made(f"heads {first}", -(-count // 8), 8), 8, axis=0)[:count].copy()
+    head[:, 0], head[:, 1] = first, first & 0xF0 | head[:, 1] & 0x0F
     return np.concatenate([head, made(f"crowded {first}", count, width - 8)], axis=1)
+
+
+def together(count: int, width: int = 16) -> Keys:
+    """Return digests that share their first 8 bytes: one home line and one fingerprint."""
+    return np.concatenate([np.full((count, 8), 7, np.uint8), made("together", count, width - 8)], axis=1)

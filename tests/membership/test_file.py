@@ -7,6 +7,7 @@ import itertools
 import random
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, FileFault, InteropError, MalformedInput
-from hashlib_interop.membership import hset_build, hset_write
+from hashlib_interop.membership import hset_build, hset_write, sorting
 from hashlib_interop.membership.hset_build import Settings, build, bytes_of
 from hashlib_interop.membership.hset_file import (
     CLASSES,
@@ -240,6 +241,18 @@ def test_the_first_damaged_block_is_named(tmp_path: Path) -> None:
 # Building ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[False, True], ids=["vectors", "scalar"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Build with the vector instructions that there are, and without."""
+    modules = [module.compiled for module in (hset_write, sorting) if module.compiled is not None]
+    for module in modules:
+        module.force_scalar(request.param)
+    yield
+    for module in modules:
+        module.force_scalar(False)
+
+
+@pytest.mark.usefixtures("instructions")
 @pytest.mark.parametrize("builder", BUILDERS)
 @pytest.mark.parametrize(
     "keys", [made("b", 5000), np.concatenate([made("c", 99), crowded(218)]), crowded(219), made("none", 0)]
@@ -247,7 +260,7 @@ def test_the_first_damaged_block_is_named(tmp_path: Path) -> None:
 def test_the_bytes_do_not_depend_on_how_they_were_made(
     builder: Any, keys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Order, repeats, batches, threads, memory, the size of slices, compiled or not: one file."""
+    """Order, repeats, batches, threads, memory, the size of slices, compiled or not, vectors or not: one file."""
     monkeypatch.setattr(hset_write, "compiled", None)
     expected = written(batch(keys), algorithms=("md5",), threads=1)
     monkeypatch.setattr(hset_write, "compiled", builder)

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, MalformedInput
-from hashlib_interop.membership import hset_numpy
-from hashlib_interop.membership.hset_file import ALGORITHM_OF, LINES_LAYOUT, LONGEST_CHAIN, SORTED, WIDTHS
+from hashlib_interop.membership import hset_lines, hset_numpy, hset_write
+from hashlib_interop.membership.hset_file import (
+    ALGORITHM_OF,
+    CHAIN,
+    LINES_LAYOUT,
+    LONGEST_CHAIN,
+    SORTED,
+    WIDTHS,
+    geometry,
+)
 from tests.membership.making import (
     CORES,
     array,
@@ -26,6 +34,7 @@ from tests.membership.making import (
     made,
     rows,
     table,
+    together,
     written,
 )
 
@@ -117,6 +126,38 @@ def test_the_layout_follows_from_the_longest_chain() -> None:
     chain = [header_of(written(batch(crowded(LONGEST_CHAIN + more)))).groups[0] for more in (0, 1)]
     assert [group.layout for group in chain] == [LINES_LAYOUT, SORTED]
     assert chain[0].overflow_lines == 7
+
+
+def test_no_more_than_48_digests_have_one_line_and_fingerprint() -> None:
+    """One more, and the group is sorted; by either builder."""
+    others = made("others", 4000)
+    for builder in (hset_lines, hset_write.compiled or hset_lines):
+        for more, chain in ((0, 3), (1, 9)):
+            keys = np.unique(np.concatenate([others, together(48 + more)]), axis=0)
+            measures = geometry(len(keys), 16)
+            lines = builder.LinesBuilder(16, measures.home_lines, measures.rest)
+            for at in range(0, len(keys), 1000):
+                lines.add(keys[at : at + 1000].copy())
+            if more == 0:
+                lines.lines()
+            assert (lines.longest == chain) if more else (lines.longest <= chain)
+            assert header_of(written(batch(keys))).groups[0].layout == (SORTED if more else LINES_LAYOUT)
+
+
+def test_a_lookup_in_crafted_lines_compares_less_than_64_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a chain, and rests: of digests that are there, and of others with the same first bytes."""
+    keys = np.unique(np.concatenate([made("others", 4000), together(48), crowded(180)]), axis=0)
+    reader = table(hset_numpy, written(batch(keys)))._readers[16]
+    probes = []
+    rest = reader._rest_of
+    monkeypatch.setattr(reader, "_rest_of", lambda rank, width: probes.append(rank) or rest(rank, width))
+    absent = np.concatenate([together(60)[48:], crowded(220)[180:]])
+    most = 0
+    for key in rows(np.concatenate([together(48), crowded(180), absent])):
+        probes.clear()
+        reader.find(key)
+        most = max(most, len(probes))
+    assert 40 < most and most + CHAIN < 64
 
 
 @pytest.mark.parametrize("n", [1, 2, 1000, 30_000])
