@@ -61,6 +61,7 @@ def command(
     **settings: Any,
 ) -> int:
     from hashlib_interop.converting import convert
+    from hashlib_interop.manifest import manifest_of
 
     def allow(result: Converted) -> bool:
         allowed = result.exact or not strict
@@ -68,7 +69,7 @@ def command(
             _show(result, allowed)
         return allowed
 
-    with shared.json_lines(report, output, *inputs) as reported, shared.reading_settings(settings, reported) as given:
+    with shared.json_lines(report, output, manifest_of(output), *inputs) as reported, shared.reading_settings(settings, reported) as given:
         place = sys.stdout.buffer if output == "-" else output
         chosen = {name: settings[name] for name in ("drop_handling", "known_files", "scheme", "crosswalk", "relations")}
         result = convert(inputs, place, to=to_format, allow=allow, **chosen, **given)
@@ -107,6 +108,9 @@ def _show(result: Converted, allowed: bool) -> None:
         table(("what", "count"), [(shown(what), count) for what, count in result.dropped.items()], err=True)
     if result.translated:
         _show_translated(result.translated)
+    for name, facts in result.catalogs.items():
+        if "crosswalk" in facts:
+            say(f"{shown(name, 100)} was made with your crosswalk: {shown(facts['crosswalk'], 200)}")
     if result.losses:
         cannot = f"{result.format} cannot carry it"
         heading(f"Lost: {f'no allowed relation, or {cannot}' if result.translated else cannot}", err=True)

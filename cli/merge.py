@@ -62,10 +62,13 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> int:
+    from hashlib_interop.files import refuse_overwriting
+    from hashlib_interop.manifest import manifest_of
     from hashlib_interop.merging import merge
     from hashlib_interop.policy import load_policy, load_sources
 
-    with shared.json_lines(rejects, output, *inputs) as refused, shared.progress_bars() as progress, _steps() as step:
+    refuse_overwriting(output, [path for path in (policy, sources) if path])
+    with shared.json_lines(rejects, output, manifest_of(output), *inputs) as refused, shared.progress_bars() as progress, _steps() as step:
         merged = merge(
             inputs,
             output,

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from hashlib_interop.errors import BadOption, CannotWrite, shown
-from hashlib_interop.files import CHUNK, Limits, private_folder, published, refuse_overwriting
+from hashlib_interop.files import CHUNK, Limits, private_folder, refuse_overwriting
 from hashlib_interop.format import Format, Writing
-from hashlib_interop.manifest import manifest_of, publish_manifest
+from hashlib_interop.manifest import manifest_of, own_files, published_list
 from hashlib_interop.reading import Reader, open_readers
 from hashlib_interop.report import Import, Loss, Reject
 from hashlib_interop.tally import RejectTally
@@ -58,12 +58,6 @@ class Converted:
     def exact(self) -> bool:
         """Whether nothing was refused and nothing lost; values dropped by rule do not count."""
         return not self.rejected and not self.losses
-
-    @property
-    def own_crosswalk(self) -> bool:
-        """Tell whether an agency's own mapping file was at hand, here or when a catalog was made."""
-        here = self.translated is not None and len(self.translated.crosswalk) > 1
-        return here or any("crosswalk" in facts for facts in self.catalogs.values())
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -116,7 +110,7 @@ def convert(
     the writer, whoever knows the name; `from.NAME` and `to.NAME` say which. A restriction that the format cannot say keeps its row back, unless `drop_handling` names it
     (or `all`), and so does being only a known file, unless `known_files`. With a `scheme`, classifications are mapped into it by these `relations` (without a word: `exactMatch`)
     of the crosswalk, over which the rows of the file `crosswalk` go; what they do not map is a loss.
-    With a file of your own, and a format that cannot name it, OUT.manifest.json is published, too.
+    Where codes come from an agency's own crosswalk and the format cannot say so, OUT.manifest.json does.
     `allow` is asked after everything is written and before a byte is published: where it says no, nothing is.
     `settings` are the fields of `Reader`. A stream gets its bytes at the end, too. An output that is an input is refused.
     """
@@ -134,8 +128,7 @@ def convert(
     settings["on_reject"] = refuse
     inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     if not _is_stream(output):
-        refuse_overwriting(cast(str, output), inputs)
-        refuse_overwriting(manifest_of(cast(str, output)), inputs)
+        refuse_overwriting(cast(str, output), [*inputs, *([crosswalk] if crosswalk else [])])
     readers = [
         reader
         for path in inputs
@@ -143,15 +136,18 @@ def convert(
     ]
     chosen = routed(readers, target, options or {})
     writing = Writing(result.output, chosen, result.imports, frozenset(drop_handling), known_files)
-    with contextlib.suppress(_NotAllowed), _place(output) as temporary:
+
+    def named() -> dict[str, str]:
+        return {} if target.keeps_entries else own_files(result.imports, result.catalogs.values())
+
+    with contextlib.suppress(_NotAllowed), _place(output, named) as temporary:
         with temporary.open("r+b") as stream:
             batches = _batches(readers, result.imports)
             mapped = _mapped(batches, result.imports, translation) if translation else batches
             done = write_stream(mapped, cast(BinaryIO, stream), target, writing)
         result.catalogs = {one.input.name: one.facts for one in readers if one.format.name == "catalog"}
         _finish(result, done, translation, allow)
-    if result.published and result.own_crosswalk and not target.keeps_entries and not _is_stream(output):
-        result.manifest = publish_manifest(cast(str, output), result.to_json())
+        result.manifest = manifest_of(cast(str, output)) if named() and not _is_stream(output) else None
     return result
 
 
@@ -234,10 +230,10 @@ def _is_stream(output: Output) -> bool:
 
 
 @contextlib.contextmanager
-def _place(output: Output) -> Iterator[Path]:
+def _place(output: Output, named: Callable[[], dict[str, str]]) -> Iterator[Path]:
     """Give a temporary path that becomes the output, or is copied to the stream, on success."""
     if not _is_stream(output):
-        with published(cast(str, output)) as temporary:
+        with published_list(cast(str, output), named) as temporary:
             yield temporary
         return
     with private_folder() as folder:

@@ -1,21 +1,27 @@
-"""The manifest beside a list, in formats that hold nothing but the list.
+"""The manifest beside a list that cannot say by whose mapping file its classifications came about.
 
-An agency's own mapping file decides what its partners read. Catalogs, native and Parquet files name it inside; beside
-all others stands `OUT.manifest.json`: what `--json` prints of the run, and the SHA-256 of the list that it speaks of.
+Catalogs, native and Parquet files say it inside. Beside all others stands `OUT.manifest.json`. It goes where the list goes,
+so it holds what a partner may know: the SHA-256 of the list, and of every crosswalk file of an agency's own that was used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from hashlib_interop.crosswalk import SHIPPED
+from hashlib_interop.errors import BadOption
 from hashlib_interop.files import published
+from hashlib_interop.report import Import
 
 SUFFIX = ".manifest.json"
+_MOST = 1 << 20
+_FILE = re.compile(r"(?:^|[ ,])(\S[^,]*?) (?:sha256 )?([0-9a-f]{64})(?=,|$)")
 
 
 def manifest_of(output: str | os.PathLike[str]) -> str:
@@ -23,11 +29,48 @@ def manifest_of(output: str | os.PathLike[str]) -> str:
     return os.fspath(output) + SUFFIX
 
 
-def publish_manifest(output: str | os.PathLike[str], facts: Mapping[str, Any]) -> str:
-    """Write the facts of a run beside its output; return where."""
-    with open(output, "rb") as stream:
+def own_files(imports: Iterable[Import], catalogs: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
+    """Return the agency's own crosswalk files that the entries of imports were mapped by: name, by SHA-256.
+
+    They stand in the facts of imports (`mapped into …`) and of catalogs (`crosswalk`).
+    """
+    said = [text for one in imports for key, text in one.facts.items() if key.startswith("mapped into ")]
+    said += [facts["crosswalk"] for facts in catalogs if "crosswalk" in facts]
+    found = [match for text in said for match in _FILE.findall(text.split(" by ", 1)[-1])]
+    return {sha256: name for name, sha256 in sorted(found) if name != SHIPPED}
+
+
+@contextlib.contextmanager
+def published_list(output: str | os.PathLike[str], files: Callable[[], Mapping[str, str]]) -> Iterator[Path]:
+    """As `files.published`, for a list and its manifest: both, or neither.
+
+    `files` is asked at the end for the mapping files that the list owes its codes to, by SHA-256. Without any, a manifest
+    of the list that was there before goes with it. `BadOption` where somebody else's file has the manifest's name.
+    """
+    place = Path(manifest_of(output))
+    with published(output) as temporary:
+        yield temporary
+        said = files()
+        if said:
+            _publish(place, Path(output).name, temporary, said)
+    if not said and _is_ours(place):
+        place.unlink(missing_ok=True)
+
+
+def _publish(place: Path, name: str, list_: Path, files: Mapping[str, str]) -> None:
+    if place.exists() and not _is_ours(place):
+        raise BadOption("is there, and no manifest: move it away, or choose another output", file=str(place))
+    with list_.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    with published(manifest_of(output)) as temporary:
-        text = json.dumps({"sha256": sha256, **facts}, indent=1, ensure_ascii=False)
-        Path(temporary).write_text(text + "\n", "utf-8")
-    return manifest_of(output)
+    crosswalk = [{"name": name, "sha256": sha256} for sha256, name in files.items()]
+    with published(place) as temporary:
+        temporary.write_text(json.dumps({"list": name, "sha256": sha256, "crosswalk": crosswalk}, indent=1) + "\n")
+
+
+def _is_ours(place: Path) -> bool:
+    try:
+        with place.open("rb") as stream:
+            said = json.loads(stream.read(_MOST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.keys() == {"list", "sha256", "crosswalk"}

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,13 +28,12 @@ from hashlib_interop.files import (
     Progress,
     faults_named,
     private_folder,
-    published,
     refuse_overwriting,
 )
 from hashlib_interop.format import Delivery, Format, Writing
 from hashlib_interop.formats import FORMATS
 from hashlib_interop.grouping import group
-from hashlib_interop.manifest import manifest_of, publish_manifest
+from hashlib_interop.manifest import manifest_of, own_files, published_list
 from hashlib_interop.policy import Policy, SourceRules, checked
 from hashlib_interop.reading import Reader, checked_slug, clock, open_readers
 from hashlib_interop.report import Import, Merged, Reject, SourceCount
@@ -119,15 +117,15 @@ def merge(
     readers = _readers(given, sources or {}, format, limits, settings)
     target = format_for(output, to or (None if Path(output).suffix else "catalog"))
     if target.name != "catalog":
-        refuse_overwriting(output, [one.path for one in given])
-        refuse_overwriting(manifest_of(output), [one.path for one in given])
+        refuse_overwriting(output, [*(one.path for one in given), *([policy.crosswalk] if policy and policy.crosswalk else [])])
     writer_options = routed(readers, target, options or {})
     for reader in readers:
         if reader.format.name == "catalog":  # every statement, also for a target that gets one row an item in the end
             reader.options = {**reader.options, "rows": "entries"}
     policy = policy or _inherited(readers)
     load_crosswalk(policy)  # a broken crosswalk file is said before hours of reading
-    with published(output) as temporary, private_folder(temporary) as folder:
+    named: dict[str, str] = {}
+    with published_list(output, lambda: named) as temporary, private_folder(temporary) as folder:
         made = folder / "catalog.db"
         made.touch(0o600)
         with engine(folder, memory, threads) as connection, _faults(str(output)):
@@ -150,8 +148,9 @@ def merge(
             writing = Writing(temporary.name, writer_options, [], frozenset(drop_handling), known_files)
             written, merged.left_out = write_from_catalog(made, temporary, target, writing)
             merged.losses = written.losses
-    if len(merged.crosswalk) > 1 and not target.keeps_entries:
-        merged.manifest = publish_manifest(output, merged.to_json())
+            if not target.keeps_entries:
+                named |= own_files(log.ordered_imports) | {one["sha256"]: one["name"] for one in merged.crosswalk[1:]}
+                merged.manifest = manifest_of(output) if named else None
     return merged
 
 
@@ -350,7 +349,4 @@ def write_from_catalog(
 
     with output.open("r+b") as stream:
         written = write_stream(batches(), cast(BinaryIO, stream), target, writing)
-    counts: Counter[str] = Counter()
-    for one in reader.imports:
-        counts.update(one.dropped if one.format == "catalog" else {})
-    return written, {what: count for what, count in counts.items() if count}
+    return written, {what: count for what, count in reader.left_out.items() if count}

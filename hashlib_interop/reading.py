@@ -78,6 +78,8 @@ class Reader:
     rejects: list[Reject] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What was dropped by rule, and how many, once all is read."""
     named: bool = False
     """Whether somebody said whose list it is."""
     witnessed: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)
@@ -100,6 +102,7 @@ class Reader:
             if self.input.compression:
                 _drain(stream)
             self.imports, self.facts = list(reading.imports), dict(sorted(reading.facts.items()))
+            self.left_out = dict(sorted(reading.dropped.items()))
             self.imports += [self._import(reading, *key) for key in self._keys()]
 
     def _reading(self, local_path: Callable[[], Path]) -> Reading:

@@ -141,7 +141,8 @@ def test_an_agency_s_file_is_named_with_its_hash_in_every_output(run: Run, nativ
     assert [loss["field"] for loss in told["losses"][1:]] == ["classifications"]
     manifest = json.loads((tmp_path / "out.json.manifest.json").read_text())
     assert manifest["sha256"] == hashlib.sha256((tmp_path / "out.json").read_bytes()).hexdigest()
-    assert manifest["translated"] == told["translated"] and told["manifest"] == str(tmp_path / "out.json.manifest.json")
+    assert manifest["crosswalk"] == [{"name": "own.csv", "sha256": sha256}] and manifest["list"] == "out.json"
+    assert told["manifest"] == str(tmp_path / "out.json.manifest.json") and len(manifest) == 3
     assert sorted(path.name for path in tmp_path.glob("*.manifest.json")) == ["out.json.manifest.json"]
 
 
@@ -156,11 +157,46 @@ def test_a_manifest_stands_beside_no_other_list(run: Run, native: Any, table: tu
     assert list(tmp_path.glob("*manifest*")) == []
     shown = run(*mapped, *own, "-o", tmp_path / "out.json")
     assert f"your crosswalk is named in {tmp_path / 'out.json.manifest.json'}" in shown.stderr
-    taken = Path(f"{tmp_path / 'set'}.manifest.json")
-    taken.write_bytes(source.read_bytes())
-    refused = run("convert", taken, "-o", tmp_path / "set", "--to", "vics", "--scheme", "uk/sc-2014", *own)
-    assert refused.exit_code == 2 and "would be overwritten" in refused.stderr
-    assert taken.read_bytes() == source.read_bytes()
+    assert run(*mapped, "-o", tmp_path / "out.json").exit_code == 0
+    assert list(tmp_path.glob("*manifest*")) == []  # it went with the list that it spoke of
+
+
+def test_a_manifest_takes_nobody_s_place(run: Run, native: Any, table: tuple[Path, str], tmp_path: Path) -> None:
+    """Not that of the crosswalk, of an input, of somebody's file; then the list is not published either."""
+    source = native(classified(1, ("vics/UK", "1"), size=5))
+    mapped = ("convert", source, "--to", "vics", "--scheme", "uk/sc-2014", "--crosswalk")
+    before = table[0].read_bytes()
+    refused = run(*mapped, table[0], "-o", table[0])
+    assert refused.exit_code == 2 and "would be overwritten" in refused.stderr and table[0].read_bytes() == before
+    for name, text in (("a", before), ("b", b"[1]"), ("c", source.read_bytes())):
+        taken = tmp_path / f"{name}.manifest.json"
+        taken.write_bytes(text)
+        refused = run(*mapped, taken if name == "a" else table[0], "-o", tmp_path / name)
+        assert refused.exit_code == 2 and "no manifest: move it away" in refused.stderr
+        assert taken.read_bytes() == text and not (tmp_path / name).exists()
+    assert run("convert", source, "--to", "vics", "-o", tmp_path / "c").exit_code == 0
+    assert (tmp_path / "c.manifest.json").read_bytes() == source.read_bytes()
+    report = run(*mapped, table[0], "-o", tmp_path / "d", "--report", tmp_path / "d.manifest.json")
+    assert report.exit_code == 2 and "destroyed" in report.stderr
+
+
+def test_a_manifest_tells_a_partner_nothing_else(run: Run, native: Any, table: tuple[Path, str], tmp_path: Path) -> None:
+    """Of what is withheld, refused or lost: the list goes with the file."""
+    secret = classified(2, ("vics/UK", "CANARY"), ref="CANARY", handling={"tlp": "RED"})
+    source = native(classified(1, ("vics/UK", "1"), size=5), secret)
+    arguments = ("--to", "vics", "--scheme", "uk/sc-2014", "--crosswalk", table[0])
+    assert "CANARY" in run("convert", source, "-o", tmp_path / "out.json", *arguments).stderr
+    assert "CANARY" not in (tmp_path / "out.json.manifest.json").read_text()
+
+
+def test_a_mapping_is_named_also_when_the_list_went_by_way_of_another(run: Run, native: Any, table: tuple[Path, str], tmp_path: Path) -> None:
+    """From native, where it was mapped, to a partner's format; converted and merged."""
+    source = native(classified(1, ("vics/UK", "1"), size=5))
+    arguments = ("--to", "native", "--scheme", "uk/sc-2014", "--crosswalk", table[0])
+    assert run("convert", source, "-o", tmp_path / "between.jsonl", *arguments).exit_code == 0
+    for command in ("convert", "merge"):
+        assert run(command, tmp_path / "between.jsonl", "-o", tmp_path / command, "--to", "vics").exit_code == 0
+        assert json.loads((tmp_path / f"{command}.manifest.json").read_text())["crosswalk"] == [{"name": "own.csv", "sha256": table[1]}]
 
 
 def test_strict_refuses_what_no_relation_maps(run: Run, native: Any, tmp_path: Path) -> None:
@@ -190,5 +226,5 @@ def test_the_crosswalk_of_a_merge_is_named_by_merge_by_info_and_by_what_is_made_
     assert sha256 in (tmp_path / "out.json.manifest.json").read_text()
     merged = ("merge", tmp_path / "all.db", "--policy", tmp_path / "p.toml", "-o", tmp_path / "two.json", "--to", "vics")
     assert f"your crosswalk is named in {tmp_path / 'two.json.manifest.json'}" in run(*merged).stdout
-    assert json.loads((tmp_path / "two.json.manifest.json").read_text())["crosswalk"][1]["sha256"] == sha256
+    assert json.loads((tmp_path / "two.json.manifest.json").read_text())["crosswalk"] == [{"name": "own.csv", "sha256": sha256}]
     assert "give its --policy again" in run("merge", tmp_path / "all.db", "-o", tmp_path / "b.db").stderr
