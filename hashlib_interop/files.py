@@ -25,6 +25,7 @@ from hashlib_interop.compression import BROKEN, compression_of, decompressor
 from hashlib_interop.errors import BadOption, Busy, FileFault, InteropError, MalformedInput, shown
 
 CHUNK = 1 << 20
+_NAMELESS = Path("/proc/self/fd")
 HEAD = 1 << 16
 RATIO = 200
 FREE_OUTPUT = 1 << 20
@@ -89,7 +90,7 @@ class Input:
     @contextlib.contextmanager
     def local(self) -> Iterator[Path]:
         """Give a path to the decompressed bytes, for formats that need one (SQLite, Parquet)."""
-        if self.compression is None:
+        if self.compression is None and self.path.parent != _NAMELESS:
             yield self.path
             return
         with private_folder() as folder:
@@ -225,7 +226,7 @@ def recoded(stream: BinaryIO, name: str, encoding: str) -> BinaryIO:
 def open_input(path: str | os.PathLike[str], limits: Limits | None = None) -> list[Input]:
     """Return the input or inputs behind a path: one, or one a member for a zip.
 
-    `-` is standard input, kept in a private temporary file until the process ends. Raises `FileFault`
+    `-` is standard input, kept in a temporary file without a name until the process ends. Raises `FileFault`
     where it cannot be read, `MalformedInput` for an archive in an archive.
     """
     name = os.fspath(path)
@@ -284,13 +285,16 @@ def _not_nested(source: Input) -> Input:
 
 
 def _spooled(stream: IO[bytes]) -> Path:
+    """Keep a stream in a file: without a name, where the system lets it be opened again (Linux); nobody finds it."""
     import atexit
 
-    handle, name = tempfile.mkstemp(prefix="hashlib-interop-stdin-")
-    atexit.register(lambda: Path(name).unlink(missing_ok=True))
-    with os.fdopen(handle, "wb") as out:
-        shutil.copyfileobj(stream, out, CHUNK)
-    return Path(name)
+    nameless = _NAMELESS.is_dir()
+    make: Any = tempfile.TemporaryFile if nameless else tempfile.NamedTemporaryFile
+    kept = make(prefix="hashlib-interop-stdin-")
+    atexit.register(kept.close)
+    shutil.copyfileobj(stream, kept, CHUNK)
+    kept.flush()
+    return _NAMELESS / str(kept.fileno()) if nameless else Path(kept.name)
 
 
 @contextlib.contextmanager

@@ -339,13 +339,14 @@ def run(code: str, *args: object, **settings: object) -> subprocess.CompletedPro
 def test_standard_input_is_kept_in_a_private_file_and_removed(tmp_path) -> None:
     """It has to be read twice: for its SHA-256, and for its records."""
     code = (
-        "from hashlib_interop.files import open_input; f, = open_input('-'); s = f.path.stat();"
-        "print(f.path, oct(s.st_mode & 0o777), f.name, f.size)"
+        "import os; from hashlib_interop.files import open_input; f, = open_input('-'); s = f.path.stat();"
+        "k = f.local(); p = k.__enter__(); same = p.read_bytes() == f.path.read_bytes() == f.path.read_bytes(); k.__exit__(None, None, None);"
+        "print(oct(s.st_mode & 0o777), f.name, f.size, same, *os.listdir(os.environ['TMPDIR']))"
     )
     done = run(code, input=TEXT, env={**os.environ, "TMPDIR": str(tmp_path)})
-    path, mode, name, size = done.stdout.decode().split()
-    assert (mode, name, int(size)) == ("0o600", "-", len(TEXT))
-    assert path.startswith(str(tmp_path)) and not os.listdir(tmp_path)
+    mode, name, size, same, *there = done.stdout.decode().split()
+    assert (mode, name, int(size), same) == ("0o600", "-", len(TEXT), "True")
+    assert len(there) == (not Path("/proc/self/fd").is_dir()) and not os.listdir(tmp_path)
 
 
 # Outputs -------------------------------------------------------------------------------------------------
