@@ -8,7 +8,7 @@ free text and metadata that is no hash are counted by their key and dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 from hashlib_interop.algorithms import ALGORITHMS, algorithm_named
@@ -45,7 +45,9 @@ def rows_of_download(stream: BinaryIO, reading: Reading) -> Iterator[Json]:
     try:
         report = report_number(whole.get("reportId"))
         esp = _note(whole, reported, reading)
-        files = _list(_dict(reported, "uploadedFiles"), "uploadedFiles")
+        uploaded = _dict(reported, "uploadedFiles")
+        _drop(uploaded, reading)
+        files = _list(uploaded, "uploadedFiles")
     except Refused as refused:
         raise reading.malformed(f"{refused.field} {refused.reason}") from None
     for position, value in enumerate(files, 1):
@@ -88,8 +90,12 @@ def _note(whole: Json, reported: Json, reading: Reading) -> str | None:
     for what, value in times.items():
         if is_stamp(value):
             reading.fact(what, value)
+        else:
+            reading.drop(f"{what} that is no stamp", value is not None)
     if summary.get("incidentType") in INCIDENTS:
         reading.fact("incident type", summary["incidentType"])
+    else:
+        reading.drop("incidentType that the schema does not have", summary.get("incidentType") is not None)
     return _short(esp.get("espName"), "espName", reading)
 
 
@@ -133,7 +139,10 @@ def _add_verification(text: Any, file: File) -> None:
 
 def _add_metadata(value: Json, file: File) -> None:
     """Take the hashes among the metadata of the provider: pairs whose name is that of a digest algorithm."""
-    for pair in _list(_dict(value, "espMetadata"), "metadatas"):
+    metadata = _dict(value, "espMetadata")
+    _drop(metadata, file.reading, {"metadatas"})
+    for pair in _list(metadata, "metadatas"):
+        _drop(pair if isinstance(pair, dict) else {}, file.reading, {"name", "value"})
         name, text = (pair.get("name"), pair.get("value")) if isinstance(pair, dict) else (None, None)
         if isinstance(name, str) and isinstance(text, str) and _is_algorithm(name):
             file.add_hash(name, text, "espMetadata")
@@ -149,9 +158,13 @@ def _is_algorithm(name: str) -> bool:
 
 
 def _tags(value: Json, reading: Reading) -> list[str]:
-    groups = _list(_dict(value, "ncmecTags"), "groups")
-    tags = [tag for group in groups for tag in _list(_object(group), "tags")]
-    texts = [_short(_object(tag).get("value"), "ncmecTags", reading) for tag in tags]
+    held = _dict(value, "ncmecTags")
+    groups = [_object(group) for group in _list(held, "groups")]
+    tags = [_object(tag) for group in groups for tag in _list(group, "tags")]
+    for level, known in (([held], "groups"), (groups, "tags"), (tags, "value")):
+        for one in level:
+            _drop(one, reading, {known})
+    texts = [_short(tag.get("value"), "ncmecTags", reading) for tag in tags]
     return [text for text in texts if text]
 
 
@@ -180,9 +193,9 @@ def _list(value: Json, name: str) -> list[Any]:
     return found or []
 
 
-def _drop(value: Json, reading: Reading) -> None:
+def _drop(value: Json, reading: Reading, read: Collection[str] = _READ) -> None:
     """Count what is not looked at, unless it is empty; a key that we do not know is not repeated."""
     for name, held in value.items():
         empty = held in (None, "", [], {}) or (isinstance(held, dict) and not any(held.values()))
-        if name not in _READ and not empty:
+        if name not in read and not empty:
             reading.drop(name if name in _DROPPED else "unknown key")

@@ -42,6 +42,8 @@ _KEPT = {f"fileDetails/{name}" for name in (*_TEXTS, "fileAnnotations", "origina
     "report/incidentSummary/reportAnnotations", "reportDoneResponse", "reportResponse",
     *(f"reportResponse/{name}" for name in ("responseCode", "reportId", "fileId", "hash")),
 }  # fmt: skip
+_ATTRIBUTES = {"originalFileHash": ("hashType",), "details": ("type",)}
+_SCHEMA = "http://www.w3.org/2001/XMLSchema-instance "
 _HOLD_FLAGS = ("fileDetails/fileAnnotations", "report/incidentSummary/reportAnnotations")
 _DROPPED = {
     "fileName", "originalFileName", "locationOfFile", "ipCaptureEvent", "deviceId", "additionalInfo",
@@ -79,6 +81,7 @@ PICKED = Picked(_keeps, _label, _check_root, WRAPPER)
 def rows_of_documents(stream: BinaryIO, reading: Reading) -> Iterator[Json]:
     """Yield the files of a document as rows; a `report` has none, and gives facts."""
     for position, tree in enumerate(trees(stream, reading, PICKED), 1):
+        reading.drop("unknown attribute", sum(_unknown_attributes(tree)))
         try:
             row = _row(tree, position, reading)
         except Refused as refused:
@@ -154,6 +157,14 @@ def _ref(held: dict[str, str]) -> str:
     return f"{report_number(held.get('reportId'))}/{file}"
 
 
+def _unknown_attributes(tree: Tree) -> Iterator[int]:
+    """Yield how many attributes of each element are not known; the namespaces of a schema are."""
+    known = _ATTRIBUTES.get(tree.name, ())
+    yield sum(name not in known and not name.startswith(_SCHEMA) for name in tree.attributes)
+    for each in tree.elements:
+        yield from _unknown_attributes(each)
+
+
 # Trees ---------------------------------------------------------------------------------------------------
 
 
@@ -189,8 +200,12 @@ def _note_report(tree: Tree, reading: Reading) -> None:
         held = _singles(summary, but=("reportAnnotations",))
         if held.get("incidentType") in INCIDENTS:
             reading.fact("incident type", held["incidentType"])
+        else:
+            reading.drop("incidentType that the schema does not have", "incidentType" in held)
         if is_stamp(held.get("incidentDateTime")):
             reading.fact("incident time", held["incidentDateTime"])
+        else:
+            reading.drop("incident time that is no stamp", "incidentDateTime" in held)
         said = [each.name for tree_ in annotations for each in _inner(tree_) if _text(each) in ("true", "1")]
         if said:
             reading.fact("report annotations", ", ".join(sorted(name for name in said if is_code(name))))

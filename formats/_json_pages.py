@@ -174,6 +174,10 @@ class Page:
             return None
         return row_read(record, position, self.reading, self.form)
 
+    def note_unknown(self, *known: str) -> None:
+        """Count what stands beside the records and is not known. Its name is not repeated: it may say anything."""
+        self.reading.drop("unknown key beside the records", sum(key not in known for key in self.envelope))
+
     def note_count(self, key: str = "count") -> None:
         """Say where the file's own count is not what it holds."""
         said = self.envelope.get(key)

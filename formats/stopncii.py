@@ -58,6 +58,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     page = Page(stream, reading, FORM)
     yield from page
     page.note_count()
+    page.note_unknown("count", "nextPageToken", "nextSetTimestamp", "hasMoreRecords")
     if (stamp := page.envelope.get("nextSetTimestamp")) is not None:
         reading.fact("next set timestamp", stamp)
     if page.envelope.get("hasMoreRecords"):

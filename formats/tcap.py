@@ -42,6 +42,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
     """Yield the records of a page. Of the address of the next one is kept that there is one."""
     page = Page(stream, reading, FORM)
     yield from page
+    page.note_unknown("count", "next", "previous", "checkpoint")
     if (count := page.envelope.get("count")) is not None:
         reading.fact("count", count)
     checkpoint = page.envelope.get("checkpoint")

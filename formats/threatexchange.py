@@ -35,6 +35,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Columns]:
         return
     page = Page(whole, reading, FORM)
     yield from page
+    page.note_unknown("paging")
     paging = page.envelope.get("paging")
     if isinstance(paging, dict) and paging.get("next"):
         reading.fact("next page", "yes")

@@ -258,3 +258,12 @@ def test_a_deletion_or_restriction_in_other_letters_is_not_passed_over(name, rec
     rows, reading = read(name, json.dumps({key: [record]} if key else [record]).encode())
     (reject,) = reading.facts["rejects"]
     assert not rows and reject.reason.startswith("the key is spelled") and reject.field in record
+
+
+@pytest.mark.parametrize(("name", "array"), [("stopncii", "hashRecords"), ("tcap", "results"), ("threatexchange", "data")])
+def test_what_stands_beside_the_records_is_counted(name: str, array: str) -> None:
+    """By a word of ours; before and behind the array."""
+    text = f'{{"CANARY": 1, "{array}": [], "paging": {{}}, "count": 0, "new": {{"CANARY": 2}}}}'
+    _, reading = read(name, text.encode())
+    known = {"stopncii": ("count",), "tcap": ("count",), "threatexchange": ("paging",)}[name]
+    assert reading.dropped == {"unknown key beside the records": 4 - len(known)}

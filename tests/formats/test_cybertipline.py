@@ -225,8 +225,23 @@ def test_what_is_dropped_is_counted(path) -> None:
     assert reader.imports[0].dropped == {
         "lastName": 1, "unknown key": 3, "incidentDateTimeDescription": 1, "reportedPeople": 1, "intendedRecipients": 1,
         "filename": 1, "originalFilename": 1, "sourceInformation": 1, "additionalInformations": 2, "incidentDetails": 1,
-        "espMetadata that is no hash": 2,
+        "espMetadata that is no hash": 2, "incident time that is no stamp": 1, "incidentType that the schema does not have": 1,
     }  # fmt: skip
+
+
+def test_nothing_unknown_is_dropped_in_silence(path) -> None:
+    """On no level of a document; its name is not repeated."""
+    tree = ET.fromstring(DOCUMENTS["fileDetails"])
+    for count, element in enumerate(each for each in tree.iter() if each.tag in ("originalFileHash", "fileId", "fileDetails")):
+        element.set("canary", "CANARY")
+    _, reader = read(path, ET.tostring(tree, "unicode"))
+    assert reader.imports[0].dropped["unknown attribute"] == count + 1
+    whole = json.loads(DOCUMENTS["download"])
+    file = whole["reportedInformation"]["uploadedFiles"]["uploadedFiles"][0]
+    before = read(path, json.dumps(whole))[1].imports[0].dropped["unknown key"]
+    file["ncmecTags"] = {"CANARY": 1, "groups": [{"CANARY": 1, "tags": [{"CANARY": 1, "value": "tag"}]}]}
+    file["espMetadata"] = {"CANARY": 1, "metadatas": [{"CANARY": 1, "name": "x", "value": "y"}]}
+    assert read(path, json.dumps(whole))[1].imports[0].dropped["unknown key"] == before + 5
 
 
 # fileDetails under the XSD (the table below) -------------------------------------------
