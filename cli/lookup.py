@@ -34,9 +34,9 @@ FORMS = ("text", "csv", "jsonl")
     hashlib-interop lookup all.hset manifest.md5
     md5deep -r evidence | hashlib-interop lookup all.hset
     hashlib-interop lookup all.hset inventory.csv --column MD5 --as csv > hits.csv
-    hashlib-interop lookup all.hset image.md5 --fail-on hits > /dev/null || echo found
+    hashlib-interop lookup all.hset image.md5 --fail-on hits > /dev/null; [ $? -eq 1 ] && echo found
     """,
-    strict="a line held no digest",
+    strict="there are --fail-on hits or misses, or a line held no digest",
 )
 @click.argument("hash_set", metavar="SET")
 @click.argument("file", default="-")

@@ -150,6 +150,16 @@ def test_a_last_line_that_may_be_cut_is_refused() -> None:
     assert read(b'a,b\n3,""')[0] == [(2, ["3", ""])]
 
 
+@pytest.mark.parametrize("data", [b"a,b,c\n1,2,3\n4,5", b"a,b,c\n1,2,3\n4", b"a,b,c\r\n1,2,3,4\r\n4,\"5\""])
+def test_a_file_that_is_cut_off_is_refused(data) -> None:
+    """A last row that is short and has no line end. With one, or with all its fields, it may be whole."""
+    with pytest.raises(MalformedInput, match="cut off") as caught:
+        read(data)
+    assert caught.value.position == "line 3"
+    read(data + b"\n")
+    read(data + b",5,6"[: 2 * (2 - data.splitlines()[-1].count(b","))])
+
+
 def test_a_fallback_encoding_is_counted() -> None:
     """Records that are not UTF-8 are read in it, the others are not."""
     data = "a,b\né,1\n".encode() + "ö,2\nü,3\n".encode("latin-1") + "漢,4".encode()

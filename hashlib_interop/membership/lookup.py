@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from hashlib_interop.columns import encode_hex, fixed_binary, repeated
 from hashlib_interop.compression import compression_of
-from hashlib_interop.errors import shown
+from hashlib_interop.errors import MalformedInput, shown
 from hashlib_interop.files import Progress, faults_named, open_input, recoded
 from hashlib_interop.format import Reading
 from hashlib_interop.membership.digest_keys import Keys
@@ -161,12 +161,17 @@ class Lookup:
         """Look up a file, or standard input (`-`); yield what is to be shown, in order, as batches of `RESULT`.
 
         Compressed files and other encodings are read as everywhere. Raises `FileFault`, `MalformedInput` for a line
-        over 1 MiB, `BadOption` for columns that the header has not, `TooManyRejects` beyond `max_bad` bad lines.
+        over 1 MiB, and for a file without any digest, `BadOption` for columns that the header has not, `TooManyRejects` beyond `max_bad` bad lines.
         """
         name = os.fspath(path)
         for given, stream in _streams(name, progress):
             with faults_named(given):
                 yield from self.stream(stream, given)
+        if self.bad and not self.looked_up:
+            raise MalformedInput(
+                "no line holds a digest: this is no text of digests. Name its columns (--column), or make a set of a list (build)",
+                file=name,
+            )
 
     def stream(self, stream: BinaryIO, name: str = "input") -> Iterator[pa.RecordBatch]:
         """Look up an open binary file; as `file`."""

@@ -154,3 +154,15 @@ def test_without_the_compiled_core_one_line_says_so(hash_set: Path) -> None:
     assert done.returncode == 0 and done.stdout.startswith(f"1\tmd5:{md5(1)}\tone,two")
     assert done.stderr.splitlines()[0].startswith("note: the compiled core is not there")
     assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["{\n}\n", "no digest\n", "<a>\n" * 30])
+def test_a_file_without_any_digest_is_an_error_not_a_file_without_hits(run: Run, hash_set: Path, tmp_path: Path, text: str) -> None:
+    """Whatever --fail-on asks; an empty one is none."""
+    path = tmp_path / "lines"
+    path.write_text(text)
+    for more in ([], ["--fail-on", "hits"], ["--fail-on", "misses"]):
+        result = run("lookup", hash_set, path, *more)
+        assert result.exit_code == 3 and "no line holds a digest" in result.stderr and "build" in result.stderr
+    path.write_text("\n# a comment\n")
+    assert run("lookup", hash_set, path, "--fail-on", "misses").exit_code == 0

@@ -232,10 +232,11 @@ def test_what_is_dropped_is_counted(path) -> None:
 def test_nothing_unknown_is_dropped_in_silence(path) -> None:
     """On no level of a document; its name is not repeated."""
     tree = ET.fromstring(DOCUMENTS["fileDetails"])
-    for count, element in enumerate(each for each in tree.iter() if each.tag in ("originalFileHash", "fileId", "fileDetails")):
+    marked = [each for each in tree.iter() if each.tag in ("originalFileHash", "fileId", "fileDetails")]
+    for element in marked:
         element.set("canary", "CANARY")
     _, reader = read(path, ET.tostring(tree, "unicode"))
-    assert reader.imports[0].dropped["unknown attribute"] == count + 1
+    assert reader.imports[0].dropped["unknown attribute"] == len(marked) > 2
     whole = json.loads(DOCUMENTS["download"])
     file = whole["reportedInformation"]["uploadedFiles"]["uploadedFiles"][0]
     before = read(path, json.dumps(whole))[1].imports[0].dropped["unknown key"]
