@@ -79,11 +79,17 @@ def _title(each: dict[str, Any]) -> str:
     return " ".join(shown(part, 150) for part in parts if part)
 
 
+def _voice(side: dict[str, Any]) -> str:
+    """Say who claims something, and in which words, where a crosswalk made the claim of them."""
+    who = f"{side['source']} ({side['contributor']})" if side["contributor"] else side["source"]
+    return f"{who}, as {side['mapped_from']}" if side["mapped_from"] else who
+
+
 def _sides(sides: list[dict[str, Any]]) -> list[tuple[str, set[str], int]]:
     """Group the sides by what they claim: the value, who claims it, by how many entries."""
     grouped = []
     for value, group in itertools.groupby(sides, key=lambda side: side["value"]):
         members = list(group)
-        voices = {f"{m['source']} ({m['contributor']})" if m["contributor"] else m["source"] for m in members}
+        voices = {_voice(each) for each in members}
         grouped.append((value, voices, len(members)))
     return grouped

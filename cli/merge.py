@@ -131,7 +131,8 @@ def _show(merged: Merged) -> None:
     if merged.losses:
         heading(f"Lost: {merged.format} cannot carry it")
         show_losses(merged.losses)
-    click.echo(f"\nwritten to {shown(merged.output, 200)}")
+    records = "" if merged.written is None else f"{counted(merged.written, 'record')} "
+    click.echo(f"\n{records}written to {shown(merged.output, 200)}")
     if merged.manifest:
         click.echo(f"your crosswalk is named in {shown(merged.manifest, 200)}")
     if merged.format == "catalog":

@@ -61,6 +61,7 @@ def _show_one(answer: Why) -> None:
                 "value": shown(decided),
                 "handling": item["handling"],
                 "policy": f"{answer.policy['name']} ({answer.policy['hash'][:12]})",
+                "crosswalk": ", ".join(f"{shown(one['name'])} ({one['sha256'][:12]})" for one in answer.policy["crosswalk"]) or None,
             }
         )
         heading(f"Said by {counted(len(answer.entries), 'entry', 'entries')}")

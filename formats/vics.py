@@ -89,7 +89,7 @@ FORMAT = Format(
     write=write,
     carries=carries(dialect_of),
     suffixes=(".vics", ".vics.json"),
-    hints={"classifications": "only categories of one profile, --option to.profile=US"},
+    hints={"classifications": "only codes of one profile, --option to.profile=US; others by --scheme vics/US"},
     options=(
         Option(
             "profile", "country profile of the categories (US, UK, …); default: from the context, else none"

@@ -71,8 +71,13 @@ def _policy(merged: Merged, policy: Policy) -> Iterator[str]:
     valued = sum(merged.statuses.get(s, 0) for s in ("agreed", "decided", "conflict", "self-conflict"))
     if policy.target and count and not valued:
         yield f"policy: nobody speaks in its target {shown(policy.target)}, and nothing maps to it"
-    elif not policy.target and count:
+    elif policy.target and count:
+        yield (
+            f"{count:,} items are no-mapping: no allowed relation leads from their codes to {shown(policy.target)} "
+            "(hashlib-interop schemes crosswalk)"
+        )
+    elif count:
         yield (
             f"{count:,} items are no-mapping: classified in several schemes, which are not compared. "
-            "A policy with a target scheme decides them (docs/policy.md)"
+            "A policy with a target scheme gives a value to those whose codes are of it, or map to it (docs/policy.md)"
         )

@@ -89,7 +89,9 @@ def why(path: str | Path, digest: str) -> list[Why]:
         query = f"SELECT id, item, source, ref FROM entries WHERE {wanted.algorithm} = ?"
         found = list(database.query(query, [wanted.value]))
         items = sorted({row["item"] for row in found if row["item"] is not None})
-        policy = {**meta(database)["policy"], "hash": meta(database)["policy_hash"]}
+        said = meta(database)
+        own = [{"name": name, "sha256": sha256} for name, sha256 in said["crosswalk"][1:]]
+        policy = {**said["policy"], "hash": said["policy_hash"], "crosswalk": own}
         answers = [_about_item(database, wanted, item, policy) for item in items]
         shown_ids = {e for a in answers for e in _entry_ids(database, a.item)}
         rest = [row["id"] for row in found if row["item"] is None and row["id"] not in shown_ids]
@@ -122,15 +124,17 @@ def _about_item(database: sqlite_utils.Database, digest: Digest, number: int, po
         digest,
         item,
         policy,
-        _said(database, members, item),
+        _said(database, members, item, policy["target"]),
         _said(database, sorted(past), None),
         _votes(database, number),
         [dict(c) for c in database.query("SELECT id, kind, subject, resolved FROM conflicts WHERE item = ? ORDER BY id", [number])],
     )
 
 
-def _said(database: sqlite_utils.Database, entries: list[int], item: dict[str, Any] | None) -> list[Said]:
-    return [_one(database, number, item) for number in entries]
+def _said(
+    database: sqlite_utils.Database, entries: list[int], item: dict[str, Any] | None, target: str | None = None
+) -> list[Said]:
+    return [_one(database, number, item, target) for number in entries]
 
 
 _ENTRY = """SELECT e.*, s.name AS source_name, m.name AS file_name, m.release AS file_release, l.name AS last_name
@@ -138,7 +142,7 @@ _ENTRY = """SELECT e.*, s.name AS source_name, m.name AS file_name, m.release AS
     JOIN imports l ON l.id = e.last_import WHERE e.id = ?"""
 
 
-def _one(database: sqlite_utils.Database, number: int, item: dict[str, Any] | None) -> Said:
+def _one(database: sqlite_utils.Database, number: int, item: dict[str, Any] | None, target: str | None) -> Said:
     row = next(database.query(_ENTRY, [number]))
     claims = list(database.query("SELECT scheme, code, mapped FROM classifications WHERE entry = ? ORDER BY scheme, code", [number]))
     return Said(
@@ -149,7 +153,7 @@ def _one(database: sqlite_utils.Database, number: int, item: dict[str, Any] | No
         state="retracted" if row["retracted"] else "active",
         standing=STANDINGS[row["standing"]],
         digests=tuple(Digest(a, row[a]) for a in ALGORITHMS if row[a] is not None),
-        classifications=[f"{c['scheme']} {c['code']}" for c in claims],
+        classifications=[_claim(c, target) for c in claims],
         role=_role(row, claims, item),
         file=row["file_name"],
         release=stamp_of(row["file_release"]),
@@ -160,6 +164,12 @@ def _one(database: sqlite_utils.Database, number: int, item: dict[str, Any] | No
         reason=row["reason"],
         id=row["entry_id"].hex(),
     )
+
+
+def _claim(claim: dict[str, Any], target: str | None) -> str:
+    """Return what was said, and what the crosswalk made of it in the scheme of the policy."""
+    said = f"{claim['scheme']} {claim['code']}"
+    return said if claim["mapped"] is None or target in (None, claim["scheme"]) else f"{said} -> {claim['mapped']}"
 
 
 def _role(row: dict[str, Any], claims: list[dict[str, Any]], item: dict[str, Any] | None) -> str:
@@ -213,9 +223,11 @@ def conflicts(
 
 
 def _conflict(database: sqlite_utils.Database, row: dict[str, Any]) -> dict[str, Any]:
-    query = """SELECT d.value, s.name AS source, e.contributor, e.ref, lower(hex(e.entry_id)) AS entry
-        FROM sides d JOIN entries e ON e.id = d.entry JOIN sources s ON s.id = e.source WHERE d.conflict = ? ORDER BY d.value, d.entry"""
-    sides = list(database.query(query, [row["id"]]))
+    query = """SELECT d.value, s.name AS source, e.contributor, e.ref, lower(hex(e.entry_id)) AS entry,
+            (SELECT group_concat(k.scheme || ' ' || k.code, ', ') FROM classifications k
+             WHERE k.entry = e.id AND k.mapped = d.value AND k.scheme <> ?2) AS mapped_from
+        FROM sides d JOIN entries e ON e.id = d.entry JOIN sources s ON s.id = e.source WHERE d.conflict = ?1 ORDER BY d.value, d.entry"""
+    sides = list(database.query(query, [row["id"], row["subject"] if row["kind"] == "classification" else None]))
     return {
         "id": row["id"],
         "kind": row["kind"],

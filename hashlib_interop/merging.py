@@ -147,7 +147,7 @@ def merge(
         else:
             writing = Writing(temporary.name, writer_options, [], frozenset(drop_handling), known_files)
             written, merged.left_out = write_from_catalog(made, temporary, target, writing)
-            merged.losses = written.losses
+            merged.losses, merged.written = written.losses, written.written
             if not target.keeps_entries:
                 named |= own_files(log.ordered_imports) | {one["sha256"]: one["name"] for one in merged.crosswalk[1:]}
                 merged.manifest = manifest_of(output) if named else None

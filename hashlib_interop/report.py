@@ -139,6 +139,8 @@ class Merged:
     manifest: str | None = None
     """The file beside the output that names a crosswalk of the agency's own, where the format cannot."""
     losses: list[Loss] = dataclasses.field(default_factory=list)
+    written: int | None = None
+    """Records of the list that was written; None for a catalog."""
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
     """What of the catalog is no row of a list that has one an item, and how many there are."""
     notes: list[str] = dataclasses.field(default_factory=list)

@@ -63,5 +63,5 @@ def _looks(head: bytes) -> str:
             return what
     line = head.splitlines()[0] if head.splitlines() else b""
     if any(line.count(sign) for sign in (b",", b";", b"\t")) and b"\0" not in head:
-        return f"a table with the header {shown(line, 100)}? Say its columns in a mapping (docs/columns.md), --from columns --option mapping=FILE"
+        return f"a table with the header {shown(line, 100)}? Say its columns in a mapping (docs/columns.md): --from columns --option mapping=FILE, or, among several files, in --sources (docs/sources.md)"
     return "say which with --from"

@@ -224,6 +224,9 @@ def test_the_crosswalk_of_a_merge_is_named_by_merge_by_info_and_by_what_is_made_
     told = json.loads(run("convert", tmp_path / "all.db", "-o", tmp_path / "out.json", "--to", "vics", "--json").stdout)
     assert next(iter(told["catalogs"].values()))["crosswalk"] == f"own.csv sha256 {sha256}"
     assert sha256 in (tmp_path / "out.json.manifest.json").read_text()
+    (item,) = [entry.digests for entry in read(tmp_path / "all.db")]
+    shown = run("why", tmp_path / "all.db", str(item[0])).stdout
+    assert "vics/UK 1 -> A" in shown and f"own.csv ({sha256[:12]})" in shown
     merged = ("merge", tmp_path / "all.db", "--policy", tmp_path / "p.toml", "-o", tmp_path / "two.json", "--to", "vics")
     assert f"your crosswalk is named in {tmp_path / 'two.json.manifest.json'}" in run(*merged).stdout
     assert json.loads((tmp_path / "two.json.manifest.json").read_text())["crosswalk"] == [{"name": "own.csv", "sha256": sha256}]
