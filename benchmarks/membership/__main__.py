@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.membership import plan, report
+from benchmarks.membership import data, plan, report
 from benchmarks.membership.measuring import Results
 
 
@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     """Return what was asked for."""
     words = argparse.ArgumentParser("benchmarks.membership", description="Membership of digests, side by side.")
     words.add_argument("--quick", action="store_true", help="only what the ratios need, in some three minutes")
+    words.add_argument("--builds", action="store_true", help="only how long building takes")
     words.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
     words.add_argument("--scale", type=int, default=1, help="make everything so many times smaller, to try this out")
     words.add_argument("--only", action="append", default=[], metavar="NAME", help="only these contenders, and ours")
@@ -35,7 +36,9 @@ def main() -> None:
     given, results, began = arguments(), Results(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         run = plan.Plan(Path(folder), given.rounds, scale=given.scale, only=tuple(given.only), most=given.most)
-        (plan.quick if given.quick else plan.full)(run, results)
+        if given.builds:
+            data.make_keys(run.folder, run.size(given.most))
+        (plan.builds if given.builds else plan.quick if given.quick else plan.full)(run, results)
         made = report.reported(run, results)
     if given.name:
         report.saved(made, given.name)

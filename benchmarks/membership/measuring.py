@@ -36,6 +36,8 @@ class Results:
     cpu: dict[Key, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
     wall: dict[Key, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
     built: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    builds: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """CPU seconds of every time that something was built."""
     left_out: dict[tuple[str, int], str] = field(default_factory=dict)
     wrong: dict[Key, tuple[int, int]] = field(default_factory=dict)
     """Answers that are not exact: found, and how many there were."""

@@ -116,6 +116,20 @@ def full(plan: Plan, results: Results) -> None:
     for size in sizes:
         sorts(plan, [name for name in SORTS if name != OURS], size, results)
     texts(plan, list(TEXTS), results)
+    builds(plan, results)
+
+
+def builds(plan: Plan, results: Results) -> None:
+    """Build everybody in every round, each in a new process: what was built otherwise counts as a round, too."""
+    for size in [n for n in (SMALL, MIDDLE, LARGE) if n <= plan.most]:
+        n = plan.size(size)
+        data.own(plan.folder, n).mkdir(exist_ok=True)
+        for name, entry in plan.entries(CONTENDERS).items():
+            while _may(plan, name, entry, size, results) and len(results.builds[name, n]) < plan.rounds:
+                with contextlib.ExitStack() as kept:
+                    if _started(plan, name, n, results, kept) is None:
+                        break
+        _forget(plan, n)
 
 
 def _everybody(plan: Plan, size: int, results: Results) -> None:
@@ -186,6 +200,7 @@ def _started(
         results.left_out[name, n] = f"{error} while it was built"
         return None
     results.built.setdefault((name, n), worker.built)
+    results.builds[name, n].append(worker.built["cpu"])
     return worker
 
 

@@ -21,7 +21,7 @@ def reported(plan: Plan, results: Results) -> dict[str, Any]:
     return {
         "machine": machine.facts(),
         "rounds": plan.rounds,
-        "ratios": judged(results, plan.size),
+        "ratios": judged(results, plan.size) if results.cpu else {},
         "rows": [*_rows(results), *_builds(results)],
         "left out": [
             {"contender": name, "keys": n, "why": why} for (name, n), why in sorted(results.left_out.items())
@@ -60,7 +60,10 @@ def _builds(results: Results) -> list[dict[str, Any]]:
     rows = []
     for (name, n), built in results.built.items():
         common = {"contender": name, "keys": n, "hits %": 0, "threads": 1}
-        rows.append({**common, "what": "build", "unit": "ns", "median": rounded(built["cpu"] / n * 1e9), "runs": 1})
+        values = [seconds / n * 1e9 for seconds in results.builds[name, n]]
+        spread = {"median": statistics.median(values), "least": min(values), "most": max(values)}
+        rounds = {key: rounded(value) for key, value in spread.items()} | {"runs": len(values)}
+        rows.append({**common, "what": "build", "unit": "ns", **rounds})
         held = built["stored"] or built["memory"]
         unit = "bytes on disk" if built["stored"] else "bytes in memory"
         rows.append({**common, "what": "size", "unit": unit, "median": rounded(held / n), "runs": 1})

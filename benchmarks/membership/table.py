@@ -55,7 +55,8 @@ def section(name: str, report: dict[str, Any]) -> str:
     if "rows" not in report:
         facts = [(key, figure(value)) for key, value in report.items() if key != "machine"]
         return "\n\n".join([*parts, markdown(("", ""), facts)])
-    parts += [markdown(("ratio", "", "bar", "met", "what by what"), _ratios(report["ratios"]))]
+    if report["ratios"]:
+        parts.append(markdown(("ratio", "", "bar", "met", "what by what"), _ratios(report["ratios"])))
     for size in sorted({row["keys"] for row in report["rows"]}):
         rows = [row for row in report["rows"] if row["keys"] == size]
         parts += list(_of_size(size, rows))

@@ -103,6 +103,7 @@ def test_contenders_answer_and_a_table_is_made_of_it(tmp_path: Path) -> None:
         Worker(SET, roster.CONTENDERS[SET], tmp_path, 3000) as other,
     ):
         results.built |= {(worker.name, 3000): worker.built for worker in (ours, other)}
+        results.builds |= {(worker.name, 3000): [worker.built["cpu"], 1.0, 2.0] for worker in (ours, other)}
         measure({ours: [Ask("lookup", 1000), Ask("lookup", 500, 50, 2)], other: [Ask("lookup", 1000)]}, range(2), results)
     results.left_out["somebody", 3000] = "is not installed"
     made = json.loads(report.as_text(report.reported(plan.Plan(tmp_path, 2), results)))
