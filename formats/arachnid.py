@@ -19,7 +19,7 @@ from typing import BinaryIO
 from hashlib_interop.algorithms import parse_base32, parse_base64
 from hashlib_interop.columns import columns_of_rows
 from hashlib_interop.errors import BadDigest
-from hashlib_interop.format import Columns, Format, Reading
+from hashlib_interop.format import Columns, Format, Reading, whole
 from hashlib_interop.formats._json_pages import (
     BadRecord,
     LeftOut,
@@ -143,5 +143,6 @@ FORMAT = Format(
     spec="arachnid-shield-sdk-python",
     sniff=sniff,
     read=read,
+    carries={name: whole(name) for name in ("ref", "state", "sha1", "sha256", "fingerprints", "size", "classifications", "extra")},
     delivery="delta",
 )

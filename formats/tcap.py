@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from hashlib_interop.format import Columns, Format, Reading
+from hashlib_interop.format import Columns, Format, Reading, whole
 from hashlib_interop.formats._json_pages import (
     BadRecord,
     Options,
@@ -107,5 +107,6 @@ FORMAT = Format(
     spec="facebook/ThreatExchange techagainstterrorism/api.py",
     sniff=sniff,
     read=read,
+    carries={name: whole(name) for name in ("ref", "asserted_at", "state", "md5", "sha256", "sha512", "fingerprints", "media", "classifications", "extra")},
     delivery="delta",
 )

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from hashlib_interop.format import Columns, Format, Reading
+from hashlib_interop.format import Columns, Format, Reading, whole
 from hashlib_interop.formats._one_video import REF, one_video
 
 NAME = "tmk"
@@ -85,6 +85,7 @@ FORMAT = Format(
     spec="facebook/ThreatExchange, tmk/cpp (tmkfv.cpp, tmkiotypes.h)",
     sniff=sniff,
     read=read,
+    carries={name: whole(name) for name in ("ref", "state", "fingerprints", "media")},
     needs_digest=False,
     delivery="delta",
     suffixes=(".tmk",),

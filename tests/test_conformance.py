@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import random
@@ -151,6 +152,20 @@ def test_a_format_has_one_name_a_test_and_a_case(name) -> None:
     assert not (format.write and not format.carries)
     assert (ROOT / "tests" / "formats" / f"test_{name}.py").exists()
     assert not format.read or [case for case in cases() if case.format == name]
+
+
+def test_what_is_only_read_carries_what_its_cases_give() -> None:
+    """Every field that they fill, but for those that every import has."""
+    always = {"source", "seq", "recorded_at", "evidence"}
+    for name in (name for name in FORMATS if not FORMATS[name].write and FORMATS[name].read and name != "rejects"):
+        given: set[str] = set()
+        for case in (case for case in cases() if case.format == name):
+            for path in case.inputs:
+                with contextlib.suppress(InteropError):
+                    for batch in (batch for reader in open_readers(path, **case.settings) for batch in reader.batches()):
+                        given |= {field for field in batch.schema.names if batch.column(field).null_count < batch.num_rows}
+        assert given - always <= set(FORMATS[name].carries), name
+        assert len(set(FORMATS[name].carries) - given) <= 3, name
 
 
 def test_what_a_format_carries_are_fields() -> None:

@@ -129,6 +129,9 @@ def builds(plan: Plan, results: Results) -> None:
                 with contextlib.ExitStack() as kept:
                     if _started(plan, name, n, results, kept) is None:
                         break
+                for left in data.own(plan.folder, n).glob("*"):
+                    if left.name != "ours.hset":  # which the reader without compiler opens
+                        shutil.rmtree(left) if left.is_dir() else left.unlink()
         _forget(plan, n)
 
 

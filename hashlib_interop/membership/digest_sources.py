@@ -62,12 +62,13 @@ def algorithm_names(algorithms: Algorithms) -> tuple[str, ...] | None:
     return tuple(name for name in WIDTHS if name in names)
 
 
-def batches(source: Any, algorithms: Algorithms = None) -> Iterator[Batch]:
+def batches(source: Any, algorithms: Algorithms = None, numbered: bool = False) -> Iterator[Batch]:
     """Yield the digests of a source, in any order, with repeats.
 
     A source is `Lists`, a path, an open binary file of hex lines (`algorithms` says of which), a `HashSet`, a `Batch`,
     a batch or table of `ENTRY_SCHEMA`, digests as `digest_keys.keys_of` takes them, or an iterable of any of these,
-    of `Entry`, of `Digest`, of bytes or of hex texts. `algorithms` are the only ones to take.
+    of `Entry`, of `Digest`, of bytes or of hex texts. `algorithms` are the only ones to take; `numbered`
+    entries bring their numbers (a catalog's items always do).
     """
     names = algorithm_names(algorithms)
     if isinstance(source, str | os.PathLike):
@@ -75,13 +76,14 @@ def batches(source: Any, algorithms: Algorithms = None) -> Iterator[Batch]:
     if isinstance(source, Lists):
         if names is not None:
             source.algorithms = names
+        source.numbered |= numbered
         yield from of_lists(source)
     elif hasattr(source, "read"):
         if names is None or len(names) != 1:
             raise BadDigest("hex text does not say its algorithm: say one")
         yield from of_hex_lines(source, names[0])
     else:
-        wanted, versions = Wanted(names), Versions()
+        wanted, versions = Wanted(names, numbered=numbered), Versions()
         yield from _only(_of_one(source, wanted, versions), names)
         versions.check()
 

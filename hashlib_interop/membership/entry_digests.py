@@ -38,13 +38,16 @@ class Wanted:
     """What is wanted of entries, and what was met: entries taken, digests by algorithm, what was left out and why.
 
     What is made says no handling. Where it is to be `shared`, restricted entries are left out, but for restrictions
-    that `drop_handling` names (or `all`); else they are taken, and counted in `restricted` by their codes.
+    that `drop_handling` names (or `all`); else they are taken, and counted in `restricted` by their codes. `numbered`
+    entries bring their number: their place, from 0, among all that were read.
     """
 
     algorithms: tuple[str, ...] | None = None
     known_files: bool = False
     shared: bool = False
     drop_handling: Collection[str] = ()
+    numbered: bool = False
+    read: int = 0
     entries: int = 0
     digests: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -108,7 +111,10 @@ def rows_of(batch: Batch, keep: Mask) -> Batch:
 def of_entries(batch: pa.RecordBatch, wanted: Wanted, versions: Versions) -> Iterator[Batch]:
     """Yield the digests of a batch of `ENTRY_SCHEMA`, one batch an algorithm."""
     versions.add(batch)
-    batch = batch.filter(pa.array(_speaking(batch, wanted)))
+    speaking, first = _speaking(batch, wanted), wanted.read
+    wanted.read += batch.num_rows
+    numbers = Numbers((first + np.flatnonzero(speaking)).astype(np.uint64), "entry") if wanted.numbered else None
+    batch = batch.filter(pa.array(speaking))
     sources, classes = _coded(batch.column("source")), said_sets(batch.column("classifications"))
     any_digest = np.zeros(batch.num_rows, bool)
     for name in wanted.algorithms or DIGESTS:
@@ -118,7 +124,7 @@ def of_entries(batch: pa.RecordBatch, wanted: Wanted, versions: Versions) -> Ite
         held = mask_of(column.is_valid())
         any_digest |= held
         keys, _ = keys_of(column, WIDTHS[name])
-        made = wanted.checked(rows_of(Batch(name, keys, None, sources, classes), held))
+        made = wanted.checked(rows_of(Batch(name, keys, numbers, sources, classes), held))
         if made is not None:
             yield made
     wanted.leave_out("entries without a digest that is wanted", int((~any_digest).sum()))

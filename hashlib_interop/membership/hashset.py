@@ -151,7 +151,8 @@ class HashSet(Table):
 
         `source` is anything that `digest_sources.batches` takes; `algorithm` (or several) are the only ones to
         take, and in the file even if nothing is of them. `payload` names the columns to carry, of `numbers`,
-        `sources` and `classifications`: those of the first batch, unless said; () for none. A digest met again
+        `sources` and `classifications`: those of the first batch, unless said; () for none. Numbers are those of a
+        catalog's items, or, where asked for, of entries: their place, from 0, in the order of reading. A digest met again
         has the smallest number and the union of each set. About `memory` is taken, and 4 bytes a digest at
         least; more waits on the disk. Without a path the set is in an unlinked temporary file. The same digests
         and payload give the same bytes.
@@ -159,8 +160,9 @@ class HashSet(Table):
         from hashlib_interop.membership.digest_sources import algorithm_names, batches
 
         names = algorithm_names(algorithm) or ()
+        found = batches(source, names or None, "numbers" in (payload or ()))
         settings = Settings(names, payload, memory, threads)
-        return cls._made(path, lambda out: build_into(out, batches(source, names or None), settings))
+        return cls._made(path, lambda out: build_into(out, found, settings))
 
     @classmethod
     def _made(cls, path: Path | None, write: Callable[[BinaryIO], object]) -> Self:

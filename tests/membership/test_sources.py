@@ -190,6 +190,20 @@ def test_what_nobody_asserts_is_left_out_and_counted(tmp_path: Path) -> None:
     }
 
 
+def test_entries_are_numbered_where_that_is_asked_for(tmp_path: Path) -> None:
+    """By their place among all that were read; a digest met again has the first one's."""
+    one = listed(tmp_path, entry(1), entry(2, ref="r2", state="retracted"), entry(3))
+    two = listed(tmp_path, entry(3), entry(5), name="two.native.jsonl")
+    with HashSet.build(Lists(paths=[one, two]), payload=("numbers", "sources")) as found:
+        numbers = [found.get(md5(n)).number for n in (1, 3, 5)]  # type: ignore[union-attr]
+        assert numbers == [0, 2, 4] and found.info.numbers == "entry" and md5(2) not in found
+    entries = [entry(1), entry(4)]
+    with HashSet.build(entries, payload=("numbers",)) as found:
+        assert [found.get(md5(n)).number for n in (1, 4)] == [0, 1]  # type: ignore[union-attr]
+    with HashSet.build(entries) as found:
+        assert found.info.numbers is None
+
+
 def test_known_files_are_taken_where_they_are_asked_for(tmp_path: Path) -> None:
     path = listed(tmp_path, entry(4, classifications=NSRL))
     assert digests_of(batches(Lists(paths=[path]))) == {}
