@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     The compiled kernels, with and without the vector instructions of the processor, against numpy; sets and filters
     made from a seed against their known bytes; a small list merged, built and looked up. Absent is what was not
-    compiled here: it works, slower. Exit status 1 where anything failed: then trust nothing of this installation.""",
+    compiled here: it works, slower. Where anything fails, trust nothing of this installation.""",
+    one="something failed",
     examples="""
     hashlib-interop selftest
     hashlib-interop selftest --json

@@ -23,7 +23,7 @@ Decorator = Callable[[Function], Function]
 Progress = Callable[[str, int, int], None]
 Row = Sequence[object]
 
-_EXITS = "0 done · 2 wrong usage · 3 and up one per error class (see docs/cli.md)"
+_EXITS = "0 done · 2 wrong usage · 3 and up one per error class (see docs/exit-codes.md)"
 _STRICT_EXITS = _EXITS.replace("0 done", "0 done · 1 {because} and --strict was given")
 
 # The form of a command ----------------------------------------------------------------------------------
@@ -47,19 +47,20 @@ def write_epilog(formatter: click.HelpFormatter, examples: str, exits: str) -> N
 
 
 def command(
-    help: str, *, examples: str, strict: str | None = None
+    help: str, *, examples: str, strict: str | None = None, one: str | None = None
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function the command that its module is named after.
 
-    The first sentence of `help` is its line in `main.COMMANDS`. `strict` says when `--strict` gives 1. The
-    function returns its exit code, or None for 0.
+    The first sentence of `help` is its line in `main.COMMANDS`. `strict` says when `--strict` gives 1, `one` what
+    gives 1 without it. The function returns its exit code, or None for 0.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         name = function.__module__.rpartition(".")[2].replace("_", "-")
         made = click.command(name, cls=_Command, help=textwrap.dedent(help).strip())(function)
         made.examples = examples
-        made.exits = _STRICT_EXITS.format(because=strict) if strict else _EXITS
+        ones = _EXITS.replace("0 done", f"0 done · 1 {one}") if one else _EXITS
+        made.exits = _STRICT_EXITS.format(because=strict) if strict else ones
         return made
 
     return decorate

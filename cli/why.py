@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     """Show who said what about a digest, and what was decided.
 
     Every entry behind the item: which source and contributor, when, in which file at which position; what the
-    policy chose and what it overruled; what was said before and taken back; votes and conflicts. Exit status 1
-    where the digest is not in the catalog.""",
+    policy chose and what it overruled; what was said before and taken back; votes and conflicts.""",
+    one="the digest is not in the catalog",
     examples="""
     hashlib-interop why all.db 360ebe8964fab73553a60189969cc478
     hashlib-interop why all.db sha1:9c13c49ba052aba9eaeb62c1804d5afae10d4ad7 --json

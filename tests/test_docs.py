@@ -73,7 +73,7 @@ def format_table() -> str:
     lines = ["| format | reads | writes | carries | a file is | after |", "|---|---|---|---|---|---|"]
     for format in (FORMATS[name] for name in MODULES):
         ways = ("yes" if way else "" for way in (format.read, format.write))
-        fields = ", ".join(carried(format)) if format.write else ""
+        fields = ", ".join(carried(format))
         cells = (f"`{format.name}`: {format.title}", *ways, fields, f"a {format.delivery}", format.spec)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
