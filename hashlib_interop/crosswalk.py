@@ -139,7 +139,7 @@ def load_crosswalk(policy: Policy) -> Crosswalk:
     try:
         own = Path(policy.crosswalk).read_bytes()
     except (OSError, ValueError) as error:
-        raise BadPolicy(getattr(error, "strerror", None) or str(error), file=policy.crosswalk) from error
+        raise BadPolicy((getattr(error, "strerror", None) or str(error)).lower(), file=policy.crosswalk) from error
     rows = {row.key: row for row in base.rows}
     rows |= {row.key: row for row in _rows(own, policy.crosswalk, own=True)}
     files = (*base.files, (Path(policy.crosswalk).name, hashlib.sha256(own).hexdigest()))
