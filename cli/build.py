@@ -8,6 +8,7 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.info import show_rejects
+from hashlib_interop.cli.schemes import show_files
 from hashlib_interop.cli.shared import counted, emit, fields, heading, say, table
 from hashlib_interop.errors import shown
 
@@ -119,5 +120,6 @@ def _show(built: Built) -> None:
             "size": f"{counted(built.size, 'byte')}, {built.size / max(built.count, 1):.2f} a digest",
         }
     )
+    show_files([{"name": name, "sha256": sha256} for sha256, name in built.crosswalk.items()])
     click.echo(f"\nwritten to {shown(built.output, 200)}: {counted(built.count, 'digest')}")
     click.echo(f"next: hashlib-interop lookup {shown(built.output, 200)} FILE")

@@ -52,14 +52,29 @@ def published_list(output: str | os.PathLike[str], files: Callable[[], Mapping[s
         yield temporary
         said = files()
         if said:
+            check_beside(output)
             _publish(place, Path(output).name, temporary, said)
-    if not said and _is_ours(place):
+    if not said:
+        set_beside(output, {})
+
+
+def check_beside(output: str | os.PathLike[str]) -> None:
+    """Raise `BadOption` where somebody else's file stands where the manifest of an output would."""
+    place = Path(manifest_of(output))
+    if place.exists() and not _is_ours(place):
+        raise BadOption("is there, and no manifest: move it away, or choose another output", file=str(place))
+
+
+def set_beside(output: str | os.PathLike[str], files: Mapping[str, str]) -> None:
+    """Publish the manifest of an output that is there already, or take an old one away."""
+    place = Path(manifest_of(output))
+    if files:
+        _publish(place, Path(output).name, Path(output), files)
+    elif _is_ours(place):
         place.unlink(missing_ok=True)
 
 
 def _publish(place: Path, name: str, list_: Path, files: Mapping[str, str]) -> None:
-    if place.exists() and not _is_ours(place):
-        raise BadOption("is there, and no manifest: move it away, or choose another output", file=str(place))
     with list_.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     crosswalk = [{"name": name, "sha256": sha256} for sha256, name in files.items()]

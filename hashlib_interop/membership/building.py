@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hashlib_interop.errors import BadOption, WouldReplace, shown
+from hashlib_interop.manifest import check_beside, set_beside
 from hashlib_interop.membership import fuse
 from hashlib_interop.membership.digest_sources import Lists, kind_of
 from hashlib_interop.membership.hashset import HashSet
@@ -31,6 +32,8 @@ class Built:
     rejected: int
     left_out: dict[str, int]
     restricted: dict[str, int]
+    crosswalk: dict[str, str]
+    """The agency's own mapping files that classifications come from: name, by SHA-256; named in `OUT.manifest.json`."""
     carries: tuple[str, ...] = ()
     false_positive_rate: float = 0.0
     content_ids: dict[str, str] = field(default_factory=dict)
@@ -38,7 +41,8 @@ class Built:
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         counts = {name: {"read": read, "held": held} for name, (read, held) in self.algorithms.items()}
-        return asdict(self) | {"algorithms": counts}
+        crosswalk = [{"name": name, "sha256": sha256} for sha256, name in self.crosswalk.items()]
+        return asdict(self) | {"algorithms": counts, "crosswalk": crosswalk}
 
 
 def build_set(
@@ -84,7 +88,9 @@ def build_filter(
 def _built(lists: Lists, output: Path, count: int, size: int, algorithms: Any, **more: Any) -> Built:
     left_out, restricted = (dict(sorted(found.items())) for found in (lists.left_out, lists.restricted))
     name, entries = os.fspath(output), lists.entries
-    return Built(name, count, size, algorithms, entries, lists.rejected, left_out, restricted, **more)
+    set_beside(output, lists.crosswalk)
+    rejected, crosswalk = lists.rejected, dict(sorted(lists.crosswalk.items()))
+    return Built(name, count, size, algorithms, entries, rejected, left_out, restricted, crosswalk, **more)
 
 
 def _columns(lists: Lists) -> tuple[str, ...] | None:
@@ -107,6 +113,7 @@ def _check_output(output: Path, lists: Lists, suffix: str) -> None:
         os.path.realpath(name) == os.path.realpath(os.fspath(path).split("=", 1)[-1]) for path in lists.paths
     ):
         raise BadOption(f"{shown(name, 200)} is an input: it would be destroyed")
+    check_beside(output)
     if os.path.isfile(name) and kind_of(name) not in ("hset", "hfilter", "empty"):
         raise WouldReplace(
             "is there already, and is no hash set: choose another name, or remove it", file=name

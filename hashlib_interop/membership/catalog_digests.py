@@ -94,6 +94,7 @@ def _items_without(database: sqlite_utils.Database, wanted: Wanted) -> Any:
     """Return the items to leave out, and count them."""
     known = [] if wanted.known_files else _only_known(database)
     wanted.leave_out("items that only lists of known files hold", len(known))
+    wanted.crosswalk |= {sha256: name for name, sha256 in meta(database)["crosswalk"][1:]}
     dropped = []
     if meta(database)["policy"]["on_conflict"] == "drop":
         query = "SELECT id FROM items WHERE status IN ('conflict', 'self-conflict')"

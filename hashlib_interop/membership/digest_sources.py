@@ -20,6 +20,7 @@ from hashlib_interop.algorithms import ALGORITHMS, Digest, algorithm_named
 from hashlib_interop.errors import BadDigest, BadOption, CannotWrite, shown
 from hashlib_interop.files import faults_named
 from hashlib_interop.formats import FORMATS
+from hashlib_interop.manifest import own_files
 from hashlib_interop.membership.digest_keys import keys_of
 from hashlib_interop.membership.digest_value import as_bytes
 from hashlib_interop.membership.entry_digests import Versions, Wanted, of_entries, sets_of
@@ -201,6 +202,7 @@ def of_lists(lists: Lists) -> Iterator[Batch]:
         for reader in open_readers(path, **_settings(lists, kind, name)):
             yield from _of_reader(reader, lists, versions)
             lists.rejected += reader.refused.total()
+            lists.crosswalk |= own_files(reader.imports)
     versions.check()
 
 

@@ -51,6 +51,8 @@ class Wanted:
     entries: int = 0
     digests: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    crosswalk: dict[str, str] = field(default_factory=dict)
+    """The agency's own mapping files that classifications come from: name, by SHA-256."""
     restricted: Counter[str] = field(default_factory=Counter)
 
     def leave_out(self, why: str, count: int) -> None:

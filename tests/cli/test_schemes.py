@@ -230,4 +230,9 @@ def test_the_crosswalk_of_a_merge_is_named_by_merge_by_info_and_by_what_is_made_
     merged = ("merge", tmp_path / "all.db", "--policy", tmp_path / "p.toml", "-o", tmp_path / "two.json", "--to", "vics")
     assert f"your crosswalk is named in {tmp_path / 'two.json.manifest.json'}" in run(*merged).stdout
     assert json.loads((tmp_path / "two.json.manifest.json").read_text())["crosswalk"] == [{"name": "own.csv", "sha256": sha256}]
+    for more, name in ((["--bare"], "all.hset"), (["--filter", "8"], "all.hfilter")):
+        assert f"own.csv sha256 {sha256}" in run("build", tmp_path / "all.db", "-o", tmp_path / name, *more).stdout
+        beside = json.loads((tmp_path / f"{name}.manifest.json").read_text())
+        assert beside["crosswalk"] == [{"name": "own.csv", "sha256": sha256}]
+        assert beside["sha256"] == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert "give its --policy again" in run("merge", tmp_path / "all.db", "-o", tmp_path / "b.db").stderr
