@@ -137,11 +137,7 @@ def merge(
             if memory is None:
                 log.make_room()
             _make(connection, log, policy, run_clock, made, on_step or (lambda text: None))
-        merged = summary(made, os.fspath(output), target.name, log.ordered_imports)
-        merged.policy = policy.name
-        merged.crosswalk = [{"name": name, "sha256": sha256} for name, sha256 in load_crosswalk(policy).files]
-        added = [one for reader in readers if reader.format.name != "catalog" for one in reader.imports]
-        merged.notes = notes(merged, policy, added)
+        merged = _told(summary(made, os.fspath(output), target.name, log.ordered_imports), policy, readers)
         if target.name == "catalog":
             os.replace(made, temporary)
         else:
@@ -151,6 +147,15 @@ def merge(
             if not target.keeps_entries:
                 named |= own_files(log.ordered_imports) | {one["sha256"]: one["name"] for one in merged.crosswalk[1:]}
                 merged.manifest = manifest_of(output) if named else None
+    return merged
+
+
+def _told(merged: Merged, policy: Policy, readers: Sequence[Reader]) -> Merged:
+    """Add to the counts by which rules they came about, and what is probably not meant."""
+    merged.policy = policy.name
+    merged.crosswalk = [{"name": name, "sha256": sha256} for name, sha256 in load_crosswalk(policy).files]
+    added = [one for reader in readers if reader.format.name != "catalog" for one in reader.imports]
+    merged.notes = notes(merged, policy, added)
     return merged
 
 
