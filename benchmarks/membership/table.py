@@ -100,8 +100,10 @@ def _lookups(rows: list[Row]) -> str:
     names = list(dict.fromkeys(row["contender"] for row in rows))
     names.sort(key=lambda name: held.get((name, "lookup", 50, 1), {}).get("median", 1e99))
     notes = {row["contender"]: row["note"] for row in rows if "note" in row}
-    shown = [(name, *(_cell(held, name, *column) for column in COLUMNS.values()), notes.get(name, "")) for name in names]
-    return markdown(("", *COLUMNS, ""), shown)
+    cells = {head: [_cell(held, name, *column) for name in names] for head, column in COLUMNS.items()}
+    measured = {head: column for head, column in cells.items() if any(column)}
+    rows = zip(names, *measured.values(), (notes.get(name, "") for name in names), strict=True)
+    return markdown(("", *measured, ""), rows)
 
 
 def _cell(held: dict[tuple[Any, ...], Row], name: str, what: str, rate: int, threads: int) -> str:
