@@ -97,6 +97,8 @@ def _show_translated(done: Translated) -> None:
         rows = [(shown(x.from_scheme), shown(x.from_code), shown(x.to_code), x.relation, x.status, x.count) for x in done.mapped]
         table(("from", "code", "to", "relation", "status", "values"), rows, err=True)
     show_files([file.model_dump() for file in done.crosswalk], err=True)
+    for doubt in done.doubts:
+        say(f"note: {doubt}")
 
 
 def _show(result: Converted, allowed: bool) -> None:

@@ -155,7 +155,7 @@ def _crosswalk(
         "relations": list(policy.relations),
         "crosswalk": [{"name": name, "sha256": sha256} for name, sha256 in found.files],
         "rows": explained,
-        "said": said,
+        "said": [*said, *(f"note: {doubt}" for doubt in found.doubts)],
     }
     emit(value, lambda: _show(value, wide=not pair), as_json)
 

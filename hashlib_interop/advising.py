@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from hashlib_interop.crosswalk import load_crosswalk
 from hashlib_interop.errors import shown
 from hashlib_interop.policy import Policy
 from hashlib_interop.report import Import, Merged
@@ -63,6 +64,7 @@ def _formats(merged: Merged) -> Iterator[str]:
 
 
 def _policy(merged: Merged, policy: Policy) -> Iterator[str]:
+    yield from load_crosswalk(policy).doubts
     known = {source.name for source in merged.sources}
     strangers = sorted({name for tier in policy.tiers for name in tier} - known)
     if strangers:

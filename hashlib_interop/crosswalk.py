@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hashlib_interop.errors import BadPolicy, shown
 from hashlib_interop.policy import Policy, Relation, checked
-from hashlib_interop.schemes import ANY, Named, is_pattern, known_scheme, matches, shipped
+from hashlib_interop.schemes import ANY, Named, is_pattern, known_scheme, matches, near_scheme, shipped
 
 COLUMNS = (
     "from_scheme",
@@ -105,6 +105,13 @@ class Crosswalk:
     @functools.cached_property
     def _wide(self) -> list[Row]:
         return [row for row in self.rows if row.rank[1]]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What an agency's rows name that is no scheme we know, but for a letter or two: a note, for it may be one."""
+        own = {name for row in self.rows if row.status == "agency" for name in (row.from_scheme, row.to_scheme)}
+        unknown = sorted(name for name in own if not is_pattern(name) and known_scheme(name) is None)
+        return [f"{self.files[-1][0]} names {shown(name)}: is {near} meant?" for name in unknown if (near := near_scheme(name))]
 
     def deciding(self, scheme: str, code: str, target: str) -> Row | None:
         """Return the row that decides what becomes of a code on its way into a scheme; None: nobody says."""

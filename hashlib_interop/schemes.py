@@ -112,10 +112,15 @@ def known_scheme(name: str) -> Scheme | None:
     return found.get(name) or next((found[each] for each in found if matches(each, name)), None)
 
 
+def near_scheme(name: str) -> str | None:
+    """Return the scheme whose name is most like another, if any is."""
+    return next(iter(difflib.get_close_matches(name[:100], load_schemes(), 1)), None)
+
+
 def unknown_scheme(name: str) -> BadOption:
     """Return the error for a scheme that nobody knows; it names the one that may be meant."""
-    near = difflib.get_close_matches(name[:100], load_schemes(), 1)
-    hint = f"did you mean {near[0]}?" if near else "see: hashlib-interop schemes"
+    near = near_scheme(name)
+    hint = f"did you mean {near}?" if near else "see: hashlib-interop schemes"
     return BadOption(f"no scheme {shown(name)} is known; {hint}")
 
 

@@ -52,6 +52,8 @@ class Translated(BaseModel):
     relations: list[str]
     crosswalk: list[CrosswalkFile]
     mapped: list[Mapped] = []
+    doubts: list[str] = []
+    """What the agency's own file names that may be misspelt."""
 
 
 class Translation:
@@ -73,7 +75,9 @@ class Translation:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._losses: dict[str, Loss] = {}
         files = [CrosswalkFile(name=name, sha256=sha256) for name, sha256 in self._crosswalk.files]
-        self._said = Translated(scheme=scheme, relations=list(policy.relations), crosswalk=files)
+        self._said = Translated(
+            scheme=scheme, relations=list(policy.relations), crosswalk=files, doubts=self._crosswalk.doubts
+        )
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch with its classifications in the scheme, and count."""

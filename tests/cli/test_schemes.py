@@ -146,6 +146,21 @@ def test_an_agency_s_file_is_named_with_its_hash_in_every_output(run: Run, nativ
     assert sorted(path.name for path in tmp_path.glob("*.manifest.json")) == ["out.json.manifest.json"]
 
 
+def test_a_scheme_that_may_be_misspelt_in_an_agency_s_file_is_said(run: Run, native: Any, tmp_path: Path) -> None:
+    """It may also be one of the agency's own: a note, by every command that takes the file. A name like none is one."""
+    source = native(classified(1, ("vics/UK", "1")))
+    rows = [(*OWN[:2], "uk/sc2014", *OWN[3:]), ("unit-seven/own", "1", *OWN[2:])]
+    path = own_file(tmp_path, [dict(zip(COLUMNS, each, strict=True)) for each in rows])
+    (tmp_path / "p.toml").write_text(f"target = 'uk/sc-2014'\ncrosswalk = '{path.name}'\n")
+    said = "note: own.csv names uk/sc2014: is uk/sc-2014 meant?"
+    for shown in (
+        run("convert", source, "-o", tmp_path / "a.json", "--to", "vics", "--scheme", "uk/sc-2014", "--crosswalk", path).stderr,
+        run("merge", source, "-o", tmp_path / "a.db", "--policy", tmp_path / "p.toml").stdout,
+        run("schemes", "crosswalk", "vics/UK", "uk/sc-2014", "--crosswalk", path).stdout,
+    ):
+        assert said in shown and "unit-seven" not in shown
+
+
 def test_a_manifest_stands_beside_no_other_list(run: Run, native: Any, table: tuple[Path, str], tmp_path: Path) -> None:
     """Only where an agency's file was used and published under a name; it never overwrites an input."""
     source = native(classified(1, ("vics/UK", "1"), size=5))
