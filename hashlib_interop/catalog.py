@@ -34,7 +34,7 @@ from hashlib_interop.engine import STRONGEST_FIRST, Log
 from hashlib_interop.errors import BadCatalog, InteropError, shown
 from hashlib_interop.model import DIGESTS, FLAGS, canonical_json
 from hashlib_interop.policy import Policy
-from hashlib_interop.report import Import
+from hashlib_interop.report import Import, still_refused
 
 ROWS = 10_000
 """Rows fetched and inserted at once."""
@@ -216,8 +216,8 @@ def _source_rows(
     rows = []
     for name, number in numbers.items():
         own = [i for i in imports if i.source == name]
-        read, rejected = sum(i.read for i in own), sum(i.rejected for i in own)
-        rows.append((number, name, own[0].delivery, read, rejected, *counts.get(name, (0, 0, 0, 0)), only.get(name, 0)))
+        read = sum(i.read for i in own)
+        rows.append((number, name, own[0].delivery, read, still_refused(own), *counts.get(name, (0, 0, 0, 0)), only.get(name, 0)))
     return rows
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -102,6 +104,20 @@ class Import(BaseModel):
         return cls.model_validate({**value, "file": bytes.fromhex(value["file"])})
 
 
+def still_refused(imports: Iterable[Import]) -> int:
+    """Return how many records of one source are refused still: those that came in from a file of refused records are not.
+
+    Where only such files are here, what they hold that was refused again.
+    """
+    lists, again = 0, Counter[str]()
+    for one in imports:
+        if one.format == "rejects":
+            again.update(read=one.read, rejected=one.rejected)
+        else:
+            lists += one.rejected
+    return max(lists - again["read"], 0) if lists else again["rejected"]
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceCount:
     """A line of the summary. Counts of entries, except `only_here`: items that no other source has."""
@@ -152,8 +168,8 @@ class Merged:
 
     @property
     def rejected(self) -> int:
-        """Records refused, of all inputs."""
-        return sum(one.rejected for one in self.imports)
+        """Records that are refused still, of all sources."""
+        return sum(source.rejected for source in self.sources)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""

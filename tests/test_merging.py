@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -286,6 +287,22 @@ def test_an_agency_s_own_crosswalk_overrides_row_by_row(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "all.db")
     assert "own.csv" in database.execute("SELECT value FROM meta WHERE key = 'crosswalk'").fetchone()[0]
     database.close()
+
+
+def test_a_record_that_was_refused_and_comes_in_counts_no_longer(lists: Path, tmp_path: Path) -> None:
+    """One that is refused again counts once."""
+    program, out, refused = arguments(lists, tmp_path / "all.db"), tmp_path / "all.db", tmp_path / "refused.jsonl"
+    subprocess.run([*program, "--rejects", str(refused)], env=environment(), check=True, capture_output=True)
+    before = merge([out], tmp_path / "one.db")
+    assert merge([out, refused], tmp_path / "two.db").rejected == before.rejected == 8
+    lines = [json.loads(line) for line in refused.read_text().splitlines()]
+    icse = [line for line in lines if line["source"] == "icse"]
+    good = (lists / "icse.csv").read_text().splitlines()[1].split(";")
+    for line in icse[:1]:
+        line["raw"] = ";".join([hashlib.md5(b"mended").hexdigest(), hashlib.sha1(b"mended").hexdigest(), *good[2:]])
+    refused.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    mended = merge([out, refused], tmp_path / "three.db")
+    assert {s.name: s.rejected for s in mended.sources} == {s.name: s.rejected - (s.name == "icse") for s in before.sources}
 
 
 def test_rejects_stay_in_the_catalog_and_survive_another_merge(lists: Path, tmp_path: Path) -> None:
