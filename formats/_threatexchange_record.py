@@ -147,11 +147,14 @@ def _media(tags: list[str]) -> str | None:
     return said.pop() if len(said) == 1 else None
 
 
+def _said(descriptors: list[Json]) -> set[str]:
+    """Return the statuses that descriptors have."""
+    return {part["status"] for part in descriptors if isinstance(part.get("status"), str) and part["status"]}
+
+
 def _statuses(rest: Json) -> list[str]:
     """Return the statuses: of the descriptors, which stay where they are; else the record's own."""
-    parts = _descriptors(rest)
-    said = {part["status"] for part in parts if isinstance(part.get("status"), str) and part["status"]}
-    if said:
+    if said := _said(_descriptors(rest)):
         return sorted(said)
     own = taken(rest, "status", str, "a text")
     return [own] if own else []
@@ -233,7 +236,7 @@ def record_of(row: Json, options: Options) -> Json:
         "type": found[0],
         "last_updated": _stamp_text(row["asserted_at"]),
         "owner": _owner(row["contributor"], own),
-        "status": own.get("status") if opinions else _status(row),
+        "status": own.get("status") if _said(opinions) else _status(row),
         "share_level": _share_level(row["handling"]),
         "tags": _tag_objects(row["tags"] or [], own),
     }

@@ -28,8 +28,8 @@ from benchmarks.membership.roster import (
 )
 
 SMALL, MIDDLE, LARGE = 1_000_000, 10_000_000, 100_000_000
-LINES, TEXT = 4 * SMALL, 16 * SMALL
-"""Lines of a file that is looked up; of a text that is decoded, half a GB, so that a slow first moment counts little."""
+LINES, TEXT = 4 * SMALL, 8 * SMALL
+"""Lines of a file that is looked up; of a text that is decoded, a quarter of a GB, so that a slow first moment counts little."""
 SHARE = 0.6
 """Of the free memory, what contenders may take."""
 
@@ -56,7 +56,7 @@ class Plan:
 
     folder: Path
     rounds: int = 5
-    often: int = 4
+    often: int = 3
     scale: int = 1
     only: tuple[str, ...] = ()
     most: int = LARGE

@@ -277,3 +277,15 @@ def test_what_is_private_to_a_group_is_restricted() -> None:
     row = one(descriptor(privacy_type="HAS_PRIVACY_GROUP"))
     (found,), done = written(Entry(source="a", **{k: v for k, v in row.items() if v is not None and k != "position"}))
     assert found["privacy_type"] == "HAS_PRIVACY_GROUP" and not done.losses
+
+
+def test_a_status_of_its_own_beside_descriptors_without_any_is_written() -> None:
+    """Found by a nightly run: it was carried, and then lost."""
+    entry = Entry(
+        source="a", ref="7", fingerprints=(Fingerprint(kind="pdq", value=bytes(range(32))),),
+        classifications=(Classification(scheme="threatexchange/status", code="MALICIOUS"),),
+        extra={"threatexchange": {"descriptors": {"data": [{"owner": {}}]}}},
+    )  # fmt: skip
+    out = io.BytesIO()
+    done = write_stream([batch_of([entry])], out, FORMATS["threatexchange"], Writing(""))
+    assert b'"status":"MALICIOUS"' in out.getvalue() and [loss.field for loss in done.losses] in ([], ["source"])
