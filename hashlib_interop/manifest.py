@@ -21,7 +21,7 @@ from hashlib_interop.report import Import
 
 SUFFIX = ".manifest.json"
 _MOST = 1 << 20
-_FILE = re.compile(r"(?:^|[ ,])(\S[^,]*?) (?:sha256 )?([0-9a-f]{64})(?=,|$)")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def manifest_of(output: str | os.PathLike[str]) -> str:
@@ -34,10 +34,11 @@ def own_files(imports: Iterable[Import], catalogs: Iterable[Mapping[str, str]] =
 
     They stand in the facts of imports (`mapped into …`) and of catalogs (`crosswalk`).
     """
-    said = [text for one in imports for key, text in one.facts.items() if key.startswith("mapped into ")]
-    said += [facts["crosswalk"] for facts in catalogs if "crosswalk" in facts]
-    found = [match for text in said for match in _FILE.findall(text.split(" by ", 1)[-1])]
-    return {sha256: name for name, sha256 in sorted(found) if name != SHIPPED}
+    mapped = [text for one in imports for key, text in one.facts.items() if key.startswith("mapped into ")]
+    said = [text.partition(" by ")[2] for text in mapped] + [facts.get("crosswalk", "") for facts in catalogs]
+    found = [part.rpartition(" ") for text in said for part in text.split(", ")]
+    named = sorted((name.removesuffix(" sha256"), sha256) for name, _, sha256 in found if _SHA256.fullmatch(sha256))
+    return {sha256: name for name, sha256 in named if name != SHIPPED}
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ def as_bytes(digest: object) -> bytes:
             raise BadDigest(f"{len(value)} bytes are no digest of {shown(digest[0])}")
         return value
     if isinstance(digest, str) and ":" in digest:  # as `lookup` and `why` print it
-        return as_bytes(tuple(digest.split(":", 1)))
+        return as_bytes(tuple(digest.rsplit(":", 1)))
     if isinstance(digest, str):
         return parse_hex(digest, known_width(len(digest) / 2))
     if not isinstance(digest, bytes | bytearray | memoryview):

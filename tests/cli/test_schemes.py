@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hashlib_interop.crosswalk import COLUMNS
+from hashlib_interop.manifest import own_files
 from hashlib_interop.reading import open_readers, read
+from hashlib_interop.report import Import
 from hashlib_interop.schemes import load_schemes
 from tests.cli.conftest import EVIL, Run, row
 from tests.test_translating import Pair, own_file
@@ -251,3 +255,18 @@ def test_the_crosswalk_of_a_merge_is_named_by_merge_by_info_and_by_what_is_made_
         assert beside["crosswalk"] == [{"name": "own.csv", "sha256": sha256}]
         assert beside["sha256"] == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert "give its --policy again" in run("merge", tmp_path / "all.db", "-o", tmp_path / "b.db").stderr
+
+
+def test_what_a_list_says_of_mapping_files_is_read_in_one_pass() -> None:
+    """Facts are a partner's text: long ones, and ones without any file."""
+    one = row_import(**{"mapped into x": f"exactMatch by crosswalk.csv {'0' * 64}, my own by table.csv {'a' * 64}", "crosswalk": "no"})
+    assert own_files([one], [{"crosswalk": f"b.csv sha256 {'b' * 64}"}, {}]) == {"a" * 64: "my own by table.csv", "b" * 64: "b.csv"}
+    began = time.process_time()
+    assert own_files([row_import(**{"mapped into x": " by " + "a " * 500_000})]) == {}
+    assert time.process_time() - began < 1
+
+
+def row_import(**facts: str) -> Import:
+    """Return an import with these facts."""
+    stamp = datetime(2025, 1, 1, tzinfo=UTC)
+    return Import(source="a", file=bytes(32), name="x", size=1, format="native", reader="native", delivery="delta", recorded_at=stamp, facts=facts)

@@ -370,7 +370,7 @@ def test_buffers_count_by_their_bytes() -> None:
     assert [table.find(form) for form in (bytearray(key), f"md5:{key.hex()}", type("B", (bytes,), {})(key))] == [7] * 3
     assert table.contains([memoryview(key).cast("Q"), bytearray(key)]).tolist() == [True, True]
     assert table.contains([]).shape == (0,)
-    for wide in (memoryview(bytes(128)).cast("Q"), memoryview(bytes(512)).cast("Q"), f"sha1:{key.hex()}", "md5:", ":" * 40):
+    for wide in (memoryview(bytes(128)).cast("Q"), memoryview(bytes(512)).cast("Q"), f"sha1:{key.hex()}", "md5:", ":" * 40, ":" * 100_000, f"md5:{key.hex()}:"):
         with pytest.raises(BadDigest):
             table.find(wide)
     with pytest.raises(TypeError, match=r"bytes\.fromhex"):
