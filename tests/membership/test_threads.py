@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop.membership.threads import each
+from hashlib_interop.membership.threads import _Pool, each
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(0, 9))
@@ -127,26 +127,64 @@ def test_a_set_that_is_closed_under_an_interrupted_batch_stays_until_its_threads
     assert ran(program, str(tmp_path / "x.hset")) == "True"
 
 
+def test_an_interrupt_at_any_step_neither_hangs_nor_ends_the_pool() -> None:
+    """A tracing function raises it: at the first line that the asking thread runs, at the second, and so on."""
+    program = """
+        import os, sys, time
+        from hashlib_interop.membership.threads import each
+        os.cpu_count = lambda: 3
+        def at(step):
+            left = step
+            def trace(*_):
+                nonlocal left
+                left -= 1
+                if not left:
+                    raise KeyboardInterrupt
+                return trace
+            try:
+                sys.settrace(trace)
+                each(time.sleep, [0.0005] * 3, 3)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+            return left <= 0
+        step = 1
+        while at(step):
+            assert each(abs, [-1, -2, -3], 3) == [1, 2, 3]
+            step += 1
+        print(step)
+    """
+    assert int(ran(program)) > 50
+
+
 def test_who_asks_does_all_the_work_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what was handed over to none does nothing later."""
-    done = []
+    """And nothing waits to be done later."""
 
-    class Full:
-        def submit(self, work: object) -> None:
-            late.append(work)
-            raise RuntimeError("can't start new thread")
+    def full(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
 
-    late: list[object] = []
-    monkeypatch.setattr("hashlib_interop.membership.threads._helpers", Full)
-    assert each(lambda value: done.append(value) or -value, range(5), 4) == [0, -1, -2, -3, -4]
+    pool = _Pool()
+    monkeypatch.setattr("hashlib_interop.membership.threads._pool", pool)
+    monkeypatch.setattr("_thread.start_new_thread", full)
+    assert each(lambda value: -value, range(5), 4) == [0, -1, -2, -3, -4]
+    assert pool._calls.empty()
+
+
+def test_a_helper_that_comes_late_does_nothing() -> None:
+    """All was done by then."""
+    done, late = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hashlib_interop.membership.threads._pool.call", late.append)
+        assert each(lambda value: done.append(value) or -value, range(5), 4) == [0, -1, -2, -3, -4]
     assert len(late) == 3
     for work in late:
-        work()  # type: ignore[operator]
+        work()
     assert done == [0, 1, 2, 3, 4]
 
 
 def test_there_is_work_after_the_main_thread_has_ended() -> None:
-    """The pool is gone by then."""
+    """Nothing of the pool depends on it."""
     program = """
         import os, threading, time
         from hashlib_interop.membership.threads import each
