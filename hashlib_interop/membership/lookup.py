@@ -10,12 +10,12 @@ with open_set("all.hset") as opened:
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self, cast
 
@@ -38,7 +38,7 @@ from hashlib_interop.membership.lookup_lines import Block, Text
 from hashlib_interop.report import Reject
 
 Path = str | os.PathLike[str]
-Ranks = npt.NDArray[np.int64]
+Ranks = npt.NDArray[np.signedinteger]
 Show = Literal["hits", "misses", "all"]
 
 RESULT = pa.schema(
@@ -73,7 +73,7 @@ class Opened:
         """Tell whether a yes may be wrong."""
         return isinstance(self.set, Filter)
 
-    @cached_property
+    @functools.cached_property
     def carries(self) -> tuple[str, ...]:
         """Return what is said of a digest that is there, of `numbers`, `sources` and `classifications`."""
         return () if isinstance(self.set, Filter) else self.set.info.payload
@@ -86,15 +86,16 @@ class Opened:
         return tuple(group.algorithm for group in self.set.groups)
 
     def ranks(self, keys: Keys, threads: int = 1) -> Ranks:
-        """Return the ranks of digests, -1 for those not there; of a filter, 0 for those that may be there."""
-        if isinstance(self.set, Filter):
-            return self.set.contains(keys, threads).astype(np.int64) - 1
+        """Return the ranks of digests, -1 for those not there; 0 for all others where nothing is said by rank."""
+        if isinstance(self.set, Filter) or not self.carries:
+            return self.set.contains(keys, threads).view(np.int8) - np.int8(1)
         return self.set.rank(keys, threads)
 
     def said(self, ranks: Ranks, width: int) -> list[pa.Array]:
         """Return number, sources and classifications by rank, null where the set does not say."""
         if isinstance(self.set, Filter) or not self.carries:
-            return [pa.nulls(len(ranks), RESULT.field(name).type) for name in _SAID]
+            size = 1 << len(ranks).bit_length()  # few are made
+            return [_nulls(name, size).slice(0, len(ranks)) for name in _SAID]
         return [column.combine_chunks() for column in self.set.payload_at(ranks, width).columns]
 
     def verify(self, *, content: bool = True, threads: int | None = None) -> None:
@@ -122,6 +123,11 @@ class Opened:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.set.close()
+
+
+@functools.cache
+def _nulls(name: str, size: int) -> pa.Array:
+    return pa.nulls(size, RESULT.field(name).type)
 
 
 def open_set(path: Path) -> Opened:

@@ -26,7 +26,9 @@ def each(function: Callable[[Value], Result], values: Iterable[Value], threads: 
     come here. The first exception is raised when all that is under way has ended; what has not begun is left.
     """
     given = list(values)
-    helpers = min(threads, len(given), os.cpu_count() or 1) - 1
+    helpers = min(threads, len(given)) - 1
+    if helpers > 0:
+        helpers = min(helpers, (os.cpu_count() or 1) - 1)  # asked only then: it reads a file
     if helpers < 1:
         return [function(value) for value in given]
     waiting, found = deque(enumerate(given)), dict[int, Result]()
