@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.membership import data, machine
 from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP, MISS, Ask
@@ -27,9 +28,11 @@ from benchmarks.membership.roster import (
     Entry,
 )
 
+T = TypeVar("T")
+
 SMALL, MIDDLE, LARGE = 1_000_000, 10_000_000, 100_000_000
-LINES, TEXT = 4 * SMALL, 8 * SMALL
-"""Lines of a file that is looked up; of a text that is decoded, a quarter of a GB, so that a slow first moment counts little."""
+LINES, TEXT = 2 * SMALL, 4 * SMALL
+"""Lines of a file that is looked up; of a text that is decoded."""
 SHARE = 0.6
 """Of the free memory, what contenders may take."""
 
@@ -43,20 +46,17 @@ RATIOS = {
     "cykhash": [("lookup", 50)],
 }
 """What the ratios need at 10 million keys."""
-SHARES = (LINE, PAIR, "lookup")
-"""What goes by the rate of memory, which neighbours on the machine disturb most: measured in more rounds."""
+SHARES = {LINE: 6, PAIR: 6, "lookup": 6}
+TEXT_TIMES = 3
+"""How many times as many rounds: what goes by the rate of memory is what neighbours on the machine disturb most."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes and rounds; some things go in `often` times as many. `scale` makes all smaller, to try the benchmark.
-
-    `most` leaves the larger sizes out of a full run.
-    """
+    """Sizes and rounds. `scale` makes all smaller, to try the benchmark; `most` leaves larger sizes out of a full run."""
 
     folder: Path
     rounds: int = 5
-    often: int = 3
     scale: int = 1
     only: tuple[str, ...] = ()
     most: int = LARGE
@@ -76,9 +76,10 @@ def quick(plan: Plan, results: Results) -> None:
     if large < plan.size(LARGE):
         results.left_out[OURS, plan.size(LARGE)] = "not enough memory or disk"
     data.make_keys(plan.folder, large)
-    _at(plan, MIDDLE, RATIOS, results)
+    _at(plan, MIDDLE, RATIOS, results, {FILE: TEXT_TIMES})
     _at(plan, SMALL, {OURS: [("lookup", 50)], "hfind": [("lookup", 50)]}, results)
-    sorts(plan, ["polars", "polars, two columns", "DuckDB", "sort -u"], MIDDLE, results, (1,))
+    sorts(plan, ["polars", "polars, two columns", "DuckDB"], MIDDLE, results, (1,))
+    sorts(plan, ["sort -u"], SMALL, results, (1,))
     texts(plan, list(TEXTS)[:2], results)
     if large == plan.size(LARGE):
         _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), ("lookup", 0), ("lookup", 100)]}, results, SHARES, (1, 2))
@@ -89,10 +90,10 @@ def _at(
     size: int,
     wanted: dict[str, list[tuple[str, int]]],
     results: Results,
-    often: Iterable[str] = (),
+    often: Mapping[str, int] | None = None,
     threads: Iterable[int] = (1,),
 ) -> None:
-    """Measure chosen things of chosen contenders, all of them alive at once; some of them `often`."""
+    """Measure chosen things of chosen contenders, all of them alive at once; some of them in so many times the rounds."""
     n = plan.size(size)
     _make(plan, n, {what_rate[1] for each in wanted.values() for what_rate in each}, results)
     with contextlib.ExitStack() as kept:
@@ -101,9 +102,10 @@ def _at(
             if worker := _started(plan, name, n, results, kept):
                 every = [_ask(plan, worker.entry, what, n, rate, k) for what, rate in what_rates for k in threads]
                 asked[worker] = [ask for ask in every if ask.what == "lookup" or ask.threads == 1]
-        measure(asked, range(plan.rounds), results)
-        again = {worker: [ask for ask in asks if ask.what in often] for worker, asks in asked.items()}
-        measure(again, range(plan.rounds, plan.rounds * plan.often), results)
+        times = often or {}
+        for turn in range(max(times.values(), default=1)):
+            now = {worker: [ask for ask in asks if times.get(ask.what, 1) > turn] for worker, asks in asked.items()}
+            measure(now, range(plan.rounds * turn, plan.rounds * (turn + 1)), results)
     _forget(plan, n)
 
 
@@ -156,18 +158,25 @@ def _everybody(plan: Plan, size: int, results: Results) -> None:
 
 def _groups(plan: Plan, size: int, results: Results) -> Iterator[list[tuple[str, int]]]:
     """Part the others into groups that fit the memory together; with each, the threads it is started with."""
+    needs = [
+        ((name, threads), entry.memory)
+        for name, entry in plan.entries(CONTENDERS).items()
+        if name != OURS and _may(plan, name, entry, size, results)
+        for threads in (entry.threads if entry.starts else (1,))
+    ]
+    return _parted(needs, plan.size(size))
+
+
+def _parted(needs: Iterable[tuple[T, int]], n: int) -> Iterator[list[T]]:
+    """Part things, each with the bytes that it needs for a key, into groups that fit the memory."""
     free = machine.free_memory() * SHARE
-    group: list[tuple[str, int]] = []
+    group: list[T] = []
     taken = 0
-    for name, entry in plan.entries(CONTENDERS).items():
-        if name == OURS or not _may(plan, name, entry, size, results):
-            continue
-        for threads in entry.threads if entry.starts else (1,):
-            needed = entry.memory * plan.size(size)
-            if group and taken + needed > free:
-                yield group
-                group, taken = [], 0
-            group, taken = [*group, (name, threads)], taken + needed
+    for thing, memory in needs:
+        if group and taken + memory * n > free:
+            yield group
+            group, taken = [], 0
+        group, taken = [*group, thing], taken + memory * n
     yield group
 
 
@@ -232,28 +241,31 @@ def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -
     counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL, MISS: SMALL, LOOP: SMALL, FILE: LINES}
     if what in (OPEN, FIRST):
         return Ask(what, 20 if what == OPEN else 1, 0, threads)
-    count = plan.size(counts.get(what, min(entry.queries, max(n * plan.scale, SMALL))))
+    count = plan.size(counts.get(what, entry.queries))
     return Ask(what, count, 0 if what in (LINE, PAIR) else rate, threads)
 
 
 def sorts(plan: Plan, others: list[str], size: int, results: Results, threads: Iterable[int] = (1, 2)) -> None:
-    """Measure sorting, one contender after another beside ours: each takes much memory."""
+    """Measure sorting: ours, and beside it as many at once as fit the memory."""
     n = plan.size(size)
     data.own(plan.folder, n).mkdir(exist_ok=True)
-    for place, name in enumerate(others):
-        if _may(plan, f"sort: {name}", SORTS[name], size, results):
-            rounds = range(place * plan.rounds, (place + 1) * plan.rounds)
-            try:
-                _sort(plan, name, n, rounds, results, threads)
-            except Ended as error:
-                results.left_out[f"sort: {name}", n] = str(error)
+    able = [name for name in others if _may(plan, f"sort: {name}", SORTS[name], size, results)]
+    for place, group in enumerate(_parted([(name, SORTS[name].memory) for name in able], n)):
+        _sort(plan, group, n, range(place * plan.rounds, (place + 1) * plan.rounds), results, threads)
     _forget(plan, n)
 
 
-def _sort(plan: Plan, name: str, n: int, rounds: range, results: Results, threads: Iterable[int]) -> None:
-    said(f"preparing to sort: {name}, {n:,}")
-    with Worker(OURS, SORTS[OURS], plan.folder, n) as mine, Worker(name, SORTS[name], plan.folder, n) as theirs:
-        measure({mine: [Ask(SORT, n, 0, k) for k in threads], theirs: [Ask(SORT, n, 0)]}, rounds, results)
+def _sort(plan: Plan, others: list[str], n: int, rounds: range, results: Results, threads: Iterable[int]) -> None:
+    with contextlib.ExitStack() as kept:
+        mine = kept.enter_context(Worker(OURS, SORTS[OURS], plan.folder, n))
+        asked = {mine: [Ask(SORT, n, 0, k) for k in threads]}
+        for name in others:
+            said(f"preparing to sort: {name}, {n:,}")
+            try:
+                asked[kept.enter_context(Worker(name, SORTS[name], plan.folder, n))] = [Ask(SORT, n, 0)]
+            except Ended as error:
+                results.left_out[f"sort: {name}", n] = str(error)
+        measure(asked, rounds, results)
 
 
 def texts(plan: Plan, names: list[str], results: Results) -> None:
@@ -262,5 +274,5 @@ def texts(plan: Plan, names: list[str], results: Results) -> None:
     data.make_lines(plan.folder, n, count)
     with contextlib.ExitStack() as kept:
         workers = [kept.enter_context(Worker(name, TEXTS[name], plan.folder, n)) for name in names]
-        measure({worker: [Ask(HEX, count, 0)] for worker in workers}, range(plan.rounds), results)
+        measure({worker: [Ask(HEX, count, 0)] for worker in workers}, range(plan.rounds * TEXT_TIMES), results)
     _forget(plan, n)

@@ -108,10 +108,8 @@ def _open(results: Results, size: Size) -> float | None:
     return None if seconds is None else seconds * 1000
 
 
-def _sorting(name: str) -> Callable[[Results, Size], float | None]:
-    return lambda results, size: results.times(
-        Key(name, size(MIDDLE), SORT, 0, 1), Key(OURS, size(MIDDLE), SORT, 0, 1)
-    )  # fmt: skip
+def _sorting(name: str, n: int = MIDDLE) -> Callable[[Results, Size], float | None]:
+    return lambda results, size: results.times(Key(name, size(n), SORT, 0, 1), Key(OURS, size(n), SORT, 0, 1))
 
 
 def _hex(results: Results, size: Size) -> float | None:
@@ -155,7 +153,7 @@ BARS = (
     Bar("sort_times_polars_10m", 5, "polars' sort of 128-bit numbers by our sort and dedupe", _sorting("polars")),
     Bar("sort_times_polars_two_columns_10m", 5, "the same of two columns", _sorting("polars, two columns")),
     Bar("sort_times_duckdb_10m", 9, "DuckDB's distinct and order by ours", _sorting("DuckDB")),
-    Bar("sort_times_sort_u_10m", 30, "sort -u by ours", _sorting("sort -u")),
+    Bar("sort_times_sort_u_1m", 30, "sort -u by ours", _sorting("sort -u", SMALL)),
     Bar("hex_lines_times_fromhex", 10, "bytes.fromhex(whole text) by our hex lines", _hex),
     Bar("file_to_hits_times_for_line", 20, "`for line in f` and set by our lookup of a text", _file),
     Bar("billion_keys", 1e9, "SHA-1 keys built and looked up, recorded in results/billion.json", _billion("keys")),

@@ -233,8 +233,9 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         return "list"
     with faults_named(name), open(name, "rb") as file:
         head = file.read(_HEAD)
-    known = {HSET_MAGIC: "hset", FILTER_MAGIC: "hfilter"}
-    return "catalog" if FORMATS["catalog"].sniff(head) else known.get(head[:8], "list") if head else "empty"
+    if known := {b"": "empty", HSET_MAGIC: "hset", FILTER_MAGIC: "hfilter"}.get(head[:8]):
+        return known
+    return "catalog" if FORMATS["catalog"].sniff(head) else "list"  # loads the database, which a set does without
 
 
 def _of_hash_set_file(path: str, lists: Lists) -> Iterator[Batch]:

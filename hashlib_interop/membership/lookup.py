@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hashlib_interop import kernels
 from hashlib_interop.columns import encode_hex, fixed_binary, repeated
 from hashlib_interop.compression import compression_of
 from hashlib_interop.errors import MalformedInput, shown
@@ -183,9 +184,8 @@ class Lookup:
         """Look up an open binary file; as `file`."""
         for block, ranks, columns in self.found(stream, name):
             hit = ranks >= 0
-            rows = np.flatnonzero(
-                hit if self.show == "hits" else ~hit if self.show == "misses" else hit | True
-            )
+            shown = hit if self.show == "hits" else ~hit if self.show == "misses" else hit | True
+            rows = kernels.places(shown.view(np.uint8), b"\x01").astype(np.int64)
             if len(rows):
                 yield self._shown(block, ranks, columns, rows)
 
