@@ -42,7 +42,7 @@ def main() -> None:
         made = report.reported(run, results)
     if given.name:
         report.saved(made, given.name)
-    took = f"{time.monotonic() - began:.0f} s; {sum(not each['met'] for each in made['ratios'].values())} bars not met"
+    took = f"{time.monotonic() - began:.0f} s; {sum(bool(each['bar']) and not each['met'] for each in made['ratios'].values())} bars not met"
     print(json.dumps(made["ratios"], indent=1) if given.quick else report.as_text(made))
     print(f"\n{took}", file=sys.stderr)
 

@@ -76,7 +76,7 @@ def quick(plan: Plan, results: Results) -> None:
     if large < plan.size(LARGE):
         results.left_out[OURS, plan.size(LARGE)] = "not enough memory or disk"
     data.make_keys(plan.folder, large)
-    _at(plan, MIDDLE, RATIOS, results, {FILE: TEXT_TIMES})
+    _at(plan, MIDDLE, RATIOS, results, {"lookup": 2, FILE: TEXT_TIMES})
     _at(plan, SMALL, {OURS: [("lookup", 50)], "hfind": [("lookup", 50)]}, results)
     sorts(plan, ["polars", "polars, two columns", "DuckDB"], MIDDLE, results, (1,))
     sorts(plan, ["sort -u"], SMALL, results, (1,))
@@ -101,7 +101,7 @@ def _at(
         for name, what_rates in wanted.items():
             if worker := _started(plan, name, n, results, kept):
                 every = [_ask(plan, worker.entry, what, n, rate, k) for what, rate in what_rates for k in threads]
-                asked[worker] = [ask for ask in every if ask.what == "lookup" or ask.threads == 1]
+                asked[worker] = every
         times = often or {}
         for turn in range(max(times.values(), default=1)):
             now = {worker: [ask for ask in asks if times.get(ask.what, 1) > turn] for worker, asks in asked.items()}

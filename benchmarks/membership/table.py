@@ -76,7 +76,10 @@ def machine(facts: dict[str, Any]) -> str:
 
 def _ratios(ratios: dict[str, Row]) -> list[Sequence[str]]:
     met = {True: "yes", False: "**no**", None: "not measured"}
-    return [(name, figure(one["value"]), one["bar"], met[one["met"]], one["of"]) for name, one in ratios.items()]
+    return [
+        (name, figure(one["value"]), one["bar"], met[one["met"]] if one["bar"] else "", one["of"])
+        for name, one in ratios.items()
+    ]
 
 
 def _of_size(size: int, rows: list[Row]) -> Iterator[str]:
@@ -85,7 +88,7 @@ def _of_size(size: int, rows: list[Row]) -> Iterator[str]:
     if looked:
         yield f"{size:,} keys, nanoseconds of CPU for one query, line or key (threads: by the clock):"
         yield _lookups(looked)
-    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in (LINE, PAIR)}
+    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in (LINE, PAIR) and row["threads"] == 1}
     if limits:
         yield "Beside it, " + ", ".join(f"{what}: {value} ns" for what, value in limits.items()) + "."
     for what in (SORT, HEX):

@@ -51,17 +51,23 @@ class Ours(Contender):
     def _limit(self, ask: Ask) -> Callable[[], Any]:
         """Read as many random lines of LINES, or pairs of them and of REST, as a batch of lookups would at least."""
         from hashlib_interop.membership import _membership
+        from hashlib_interop.membership.threads import each
 
         (group,) = self.set.groups
         first, second = ((span.offset, span.length) for span in (group.lines, group.rest_span))
         with self.path.open("rb") as file:
             mapping = _membership.Mapping(file.fileno(), self.stored(), True)
-        self.seed += 1
-        if ask.what == "one random line":
-            return lambda: _membership.limit_lines(mapping, *first, ask.count, self.seed) and None
-        if ask.what == "two random lines":
-            return lambda: _membership.limit_pairs(mapping, first, second, ask.count, self.seed) and None
-        raise NotImplementedError(ask.what)
+        share = ask.count // ask.threads
+        seeds = [self.seed + share * k for k in range(ask.threads)]  # no two read the same
+        self.seed += ask.count
+
+        def read(seed: int) -> None:
+            if ask.what == "one random line":
+                _membership.limit_lines(mapping, *first, share, seed)
+            else:
+                _membership.limit_pairs(mapping, first, second, share, seed)
+
+        return lambda: each(read, seeds, ask.threads) and None
 
 
 def opened(path: Path, times: int, ask: bool) -> None:
