@@ -12,7 +12,7 @@ import click
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.info import show_rejects
 from hashlib_interop.cli.shared import counted, number, say
-from hashlib_interop.errors import shown
+from hashlib_interop.errors import BadOption, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,10 +72,13 @@ def command(
     rejects: str | None,
     strict: bool,
 ) -> int:
+    from hashlib_interop.membership.digest_sources import kind_of
     from hashlib_interop.membership.lookup import Lookup, open_set
     from hashlib_interop.tally import RejectTally
 
     tally = RejectTally()
+    if file != "-" and kind_of(file) in ("hset", "hfilter") and kind_of(hash_set) not in ("hset", "hfilter"):
+        raise BadOption(f"{shown(file, 200)} is the set, and comes first: lookup SET FILE")
     with open_set(hash_set) as opened, shared.json_lines(rejects, file, hash_set) as refused:
         sinks = [sink for sink in (tally.add, refused) if sink]
 
@@ -99,9 +102,9 @@ def _say_counts(lookup: Lookup) -> None:
     counts += [f"{number(count)} skipped ({shown(what)})" for what, count in lookup.skipped.items()]
     counts += [f"{number(lookup.bad)} without a digest"] if lookup.bad else []
     say(f"{counted(lookup.hits + lookup.misses, 'line')} looked up: {', '.join(counts)}")
-    for name, count in lookup.unanswerable.items():
+    for name, count in (+lookup.unanswerable).items():
         held = ", ".join(lookup.opened.algorithms) or "nothing"
-        say(f"note: {counted(count, 'digest')} of {name} cannot be found: the set holds {held}")
+        say(f"note: {counted(count, 'line')} with {name} cannot be found: the set holds {held}")
 
 
 # Forms ---------------------------------------------------------------------------------------------------
@@ -119,8 +122,16 @@ def _write_text(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
         cells = [line.cast(pa.string()), named, *(_escaped(column) for column in (*joined, texts))]
         lines = pc.binary_join_element_wise(*cells, "\t")
         ended = pc.binary_join_element_wise(lines, "", "\n")
-        out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(ended)], ended), "")[0].as_buffer())
-        out.flush()
+        _write_all(ended, out)
+
+
+def _write_all(texts: Any, out: BinaryIO) -> None:
+    """Write a column of texts, one after another."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    out.write(pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts), "")[0].as_buffer())
+    out.flush()
 
 
 def _escaped(texts: Any) -> Any:
@@ -155,11 +166,31 @@ def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
 
 def _write_jsonl(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
     """An object a line, pure ASCII; what the set does not say is left out."""
+    import pyarrow.compute as pc
+
     for batch in batches:
-        for row in batch.to_pylist():
-            said = {name: value for name, value in row.items() if value is not None}
-            out.write(json.dumps(said).replace("\x7f", "\\u007f").encode() + b"\n")
-        out.flush()
+        fields: list[pa.StringArray] = []
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            named = f'{", " if fields else "{"}"{name}": '
+            fields.append(pc.binary_join_element_wise(named, _as_json(column), "").fill_null(""))
+        _write_all(pc.binary_join_element_wise(*fields, "}\n", ""), out)
+
+
+def _as_json(column: Any) -> Any:
+    """Return values as JSON texts, null where null; of texts, only those that need escapes are looked at one by one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_list(column.type):
+        lists = pa.ListArray.from_arrays(column.offsets, _as_json(column.values), mask=column.is_null())
+        return pc.binary_join_element_wise("[", pc.binary_join(lists, ", "), "]", "")
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.string())
+    plain = pc.match_substring_regex(column, r"^[ !#-\[\]-~]*$")
+    if pc.all(plain).as_py() is not False:
+        return pc.binary_join_element_wise('"', column, '"', "")
+    texts = (text if text is None else json.dumps(text).replace("\x7f", "\\u007f") for text in column.to_pylist())
+    return pa.array(texts, pa.string())
 
 
 _WRITERS: dict[str, Callable[[Iterable[Any], BinaryIO], None]] = {

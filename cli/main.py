@@ -191,6 +191,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # `>&-`
+        sys.exit(_say("standard output is closed: there is no place to write to", FileFault.exit_code))
     cli.main()
 
 

@@ -56,7 +56,7 @@ def _show_set(path: str, hash_set: HashSet) -> None:
             "file": shown(path, 200),
             "kind": "hash set, exact",
             "digests": info.n,
-            "size": f"{counted(info.size, 'byte')}, {info.bytes_per_digest:.2f} a digest",
+            "size": counted(info.size, "byte") + (f", {info.bytes_per_digest:.2f} a digest" if info.n else ""),
             "carries": ", ".join(info.payload) or "nothing",
             "numbers": numbers,
             "core": info.core,

@@ -40,13 +40,17 @@ OPERATIONS = {
 )
 @json_option
 def command(operation: str, left: str, right: str, output: str | None, threads: int, as_json: bool) -> None:
+    from hashlib_interop.manifest import set_beside
+    from hashlib_interop.membership.building import check_output
     from hashlib_interop.membership.hashset import HashSet
 
+    if output is not None:
+        check_output(output, (left, right), ".hset")
     with HashSet.open(left) as one, HashSet.open(right) as other:
         rows = _counts(one, other, operation, threads)
         if output is not None:
             with getattr(one, OPERATIONS[operation])(other, output, threads=threads):
-                pass
+                set_beside(output, {})  # it carries no codes, so no mapping file made any
     emit(
         {"operation": operation, "output": output, "algorithms": rows},
         lambda: _show(rows, operation, output),

@@ -39,10 +39,10 @@ def main() -> None:
         if given.builds:
             data.make_keys(run.folder, run.size(given.most))
         (plan.builds if given.builds else plan.quick if given.quick else plan.full)(run, results)
-        made = report.reported(run, results)
+        made = report.reported(run, results) | {"seconds": round(time.monotonic() - began)}
     if given.name:
         report.saved(made, given.name)
-    took = f"{time.monotonic() - began:.0f} s; {sum(bool(each['bar']) and not each['met'] for each in made['ratios'].values())} bars not met"
+    took = f"{made['seconds']} s; {sum(bool(each['bar']) and not each['met'] for each in made['ratios'].values())} bars not met"
     print(json.dumps(made["ratios"], indent=1) if given.quick else report.as_text(made))
     print(f"\n{took}", file=sys.stderr)
 

@@ -51,7 +51,8 @@ def generated(folder: Path) -> str:
 
 def section(name: str, report: dict[str, Any]) -> str:
     """Return the section of one result."""
-    parts = [f"### {name}", machine(report["machine"])]
+    took = f" The run took {report['seconds']} seconds." if "seconds" in report else ""
+    parts = [f"### {name}", machine(report["machine"]) + took]
     if "rows" not in report:
         facts = [(key, figure(value)) for key, value in report.items() if key != "machine"]
         return "\n\n".join([*parts, markdown(("", ""), facts)])

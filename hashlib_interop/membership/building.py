@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -52,7 +53,7 @@ def build_set(
 
     `bare`: digests only. Raises what `HashSet.build` raises, `BadOption` and `WouldReplace` for a bad name.
     """
-    _check_output(output, lists, ".hset")
+    check_output(output, lists.paths, ".hset")
     with HashSet.build(
         lists, output, payload=() if bare else _columns(lists), memory=memory, threads=threads
     ) as made:
@@ -73,7 +74,7 @@ def build_filter(
     threads: int | None = None,
 ) -> Built:
     """Make the filter of lists, but for what is restricted; see `fuse.build`."""
-    _check_output(output, lists, ".hfilter")
+    check_output(output, lists.paths, ".hfilter")
     lists.shared = True
     workers = threads or os.cpu_count() or 1
     info = fuse.build(lists, output, bits=bits, key=key, threads=workers, memory=bytes_of(memory))
@@ -101,7 +102,7 @@ def _columns(lists: Lists) -> tuple[str, ...] | None:
     return (*(["numbers"] if kinds == ["catalog"] else []), "sources", "classifications")
 
 
-def _check_output(output: Path, lists: Lists, suffix: str) -> None:
+def check_output(output: Path, inputs: Iterable[Path], suffix: str) -> None:
     """Refuse names under which something else would be lost, or this not be known for what it is."""
     name = os.fspath(output)
     other = {".hset": ".hfilter", ".hfilter": ".hset"}[suffix]
@@ -109,9 +110,7 @@ def _check_output(output: Path, lists: Lists, suffix: str) -> None:
         raise BadOption(
             f"{shown(name, 200)} is to be a {suffix} file: choose another suffix, or see --filter"
         )
-    if any(
-        os.path.realpath(name) == os.path.realpath(os.fspath(path).split("=", 1)[-1]) for path in lists.paths
-    ):
+    if any(os.path.realpath(name) == os.path.realpath(os.fspath(path).split("=", 1)[-1]) for path in inputs):
         raise BadOption(f"{shown(name, 200)} is an input: it would be destroyed")
     check_beside(output)
     if os.path.isfile(name) and kind_of(name) not in ("hset", "hfilter", "empty"):

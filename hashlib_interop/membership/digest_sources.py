@@ -6,6 +6,7 @@ Lists of any format, catalogs, hash sets, entries, arrays, bytes, hex text. What
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,8 @@ def algorithm_names(algorithms: Algorithms) -> tuple[str, ...] | None:
 def batches(source: Any, algorithms: Algorithms = None, numbered: bool = False) -> Iterator[Batch]:
     """Yield the digests of a source, in any order, with repeats.
 
-    A source is `Lists`, a path, an open binary file of hex lines (`algorithms` says of which), a `HashSet`, a `Batch`,
+    A source is `Lists`, a path, an open binary file of hex lines or bytes, one digest after another (`algorithms` says
+    of which), a `HashSet`, a `Batch`,
     a batch or table of `ENTRY_SCHEMA`, digests as `digest_keys.keys_of` takes them, or an iterable of any of these,
     of `Entry`, of `Digest`, of bytes or of hex texts. `algorithms` are the only ones to take; `numbered`
     entries bring their numbers (a catalog's items always do).
@@ -79,14 +81,22 @@ def batches(source: Any, algorithms: Algorithms = None, numbered: bool = False) 
             source.algorithms = names
         source.numbered |= numbered
         yield from of_lists(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield from _of_array(keys_of(source, WIDTHS[_one_of(names, "bytes do not say their algorithm")])[0])
     elif hasattr(source, "read"):
-        if names is None or len(names) != 1:
-            raise BadDigest("hex text does not say its algorithm: say one")
-        yield from of_hex_lines(source, names[0])
+        if isinstance(source, io.TextIOBase):
+            raise TypeError("a text file is read in bytes: open it with 'rb'")
+        yield from of_hex_lines(source, _one_of(names, "hex text does not say its algorithm"))
     else:
         wanted, versions = Wanted(names, numbered=numbered), Versions()
         yield from _only(_of_one(source, wanted, versions), names)
         versions.check()
+
+
+def _one_of(names: tuple[str, ...] | None, why: str) -> str:
+    if names is None or len(names) != 1:
+        raise BadDigest(f"{why}: say one")
+    return names[0]
 
 
 def _only(found: Iterable[Batch], names: tuple[str, ...] | None) -> Iterator[Batch]:

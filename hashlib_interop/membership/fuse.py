@@ -29,6 +29,7 @@ from hashlib_interop.membership.digest_value import as_bytes
 from hashlib_interop.membership.fuse_hashes import HashBuckets
 from hashlib_interop.membership.fuse_numpy import Found, Hashes, Slots
 from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
+from hashlib_interop.membership.notice import notice
 from hashlib_interop.membership.threads import each
 
 kernels: ModuleType = fuse_numpy
@@ -119,6 +120,7 @@ class Filter:
     """
 
     def __init__(self, path: str, info: FilterInfo, slots: Slots, seeds: Hashes) -> None:
+        notice()
         self.path, self.info = path, info
         self._slots, self._seeds = slots, seeds
 
@@ -228,6 +230,7 @@ def build(
     """
     if bits not in BITS or not 0 <= key < 1 << 64:
         raise ValueError("bits are 8 or 16, a key is a number of 64 bits")
+    notice()
     with published(path) as temporary, HashBuckets(memory, temporary) as buckets:
         found = set()
         for batch in batches(source, algorithms):

@@ -11,7 +11,6 @@ import os
 import pickle
 import stat
 import tempfile
-import warnings
 import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from hashlib_interop.membership.hset_file import (
     verify_sums,
 )
 from hashlib_interop.membership.hset_words import Ranks
+from hashlib_interop.membership.notice import notice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,10 +58,6 @@ else:
 
 Path = str | os.PathLike[str]
 _COPY = 2 << 20
-
-
-class CompiledCoreMissing(RuntimeWarning):
-    """Lookups are done in numpy, with the same answers at about a tenth of the rate. Said once a process."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +106,14 @@ class HashSet(Table):
 
     def __init__(self, fd: int, path: str | None = None, *, prefault: bool = False) -> None:
         """Take an open file, and keep a descriptor of its own. `open` and `build` are the ways in."""
-        self.path, self._name = path, path or "a temporary file"
+        self.path, self._name = path and os.path.abspath(path), path or "a temporary file"
         with faults_named(self._name):
             self._fd = os.dup(fd)
             self._release = weakref.finalize(self, os.close, self._fd)
             self._header = read_header(read_at(fd, HEADER, 0), os.fstat(fd).st_size, self._name)
             self._mapping = mapped(fd, self._header.size, prefault)
         super().__init__(self._mapping, self._header.groups)
-        _notice()
+        notice()
 
     @classmethod
     def open(cls, path: Path, *, prefault: bool = False, verify: bool = False) -> Self:
@@ -126,10 +122,10 @@ class HashSet(Table):
 
         Raises `FileFault`, `MalformedInput`.
         """
-        name = os.path.abspath(path)
-        with faults_named(str(path)):
+        name = os.fspath(path)
+        with faults_named(name):
             if not stat.S_ISREG(os.stat(name).st_mode):
-                raise FileFault("is no file: name a .hset file", file=str(path))
+                raise FileFault("is no file: name a .hset file", file=name)
             with open(name, "rb", buffering=0) as file:
                 opened = cls(file.fileno(), name, prefault=prefault)
         if verify:
@@ -359,15 +355,3 @@ def _width_of(digests: Any) -> int:
     return width
 
 
-_noticed = False
-
-
-def _notice() -> None:
-    """Say once a process that the compiled core is not there."""
-    global _noticed
-    if not COMPILED and not _noticed:
-        _noticed = True
-        message = (
-            "the compiled core is not there: lookups are in numpy, slower. Install with a C compiler at hand"
-        )
-        warnings.warn(message, CompiledCoreMissing, stacklevel=4)

@@ -25,6 +25,7 @@ from hashlib_interop.membership.hset_file import CLASSES, MOST_META, NUMBERS, SO
 from hashlib_interop.membership.hset_payload import Batch, Columns, Dictionary, Numbers
 from hashlib_interop.membership.hset_words import Keys
 from hashlib_interop.membership.hset_write import FileWriter, Payload, write_at
+from hashlib_interop.membership.notice import notice
 from hashlib_interop.membership.sorting import Sorter
 from hashlib_interop.model import canonical_json
 
@@ -77,6 +78,7 @@ def build_into(
     out: BinaryIO, batches: Iterable[Batch], settings: Settings, folder: Path | None = None
 ) -> Header:
     """Write a set into an empty file, opened unbuffered; what does not fit the budget waits in `folder`."""
+    notice()
     threads = settings.threads or os.cpu_count() or 1
     with contextlib.ExitStack() as kept, faults_named(str(folder or tempfile.gettempdir())):
         gathered = _Gathered(settings, bytes_of(settings.memory) * 3 // 4, threads, folder, kept)
@@ -152,7 +154,7 @@ class _Gathered:
         if self._columns is None:
             self._columns = _columns(self._settings.payload, batch)
         if self._settings.payload is None:
-            _refuse_more(self._columns, batch)
+            _refuse_other(self._columns, batch)
         if self._columns.numbers:
             self._check_numbers(batch)
         if self._sorters:
@@ -243,6 +245,7 @@ def _width(algorithm: str) -> int:
 def _columns(payload: Collection[str] | None, first: Batch) -> Columns:
     """Return the columns to carry: those named, else those of the first batch."""
     wanted = [name for name in COLUMNS if getattr(first, name) is not None] if payload is None else payload
+    wanted = [wanted] if isinstance(wanted, str) else wanted
     if unknown := set(wanted) - set(COLUMNS):
         raise BadOption(f"unknown payload {shown(', '.join(sorted(unknown)))!r}; known: {', '.join(COLUMNS)}")
     return Columns(
@@ -250,10 +253,10 @@ def _columns(payload: Collection[str] | None, first: Batch) -> Columns:
     )
 
 
-def _refuse_more(columns: Columns, batch: Batch) -> None:
-    """Refuse a batch that carries more than the first: what is left out is for the user to say."""
+def _refuse_other(columns: Columns, batch: Batch) -> None:
+    """Refuse a batch that carries other columns than the first, whichever has more: which to carry is for the user to say."""
     held = {*columns.sets, *(["numbers"] if columns.numbers else [])}
-    if more := [name for name in COLUMNS if name not in held and getattr(batch, name) is not None]:
+    if other := [name for name in COLUMNS if (name in held) != (getattr(batch, name) is not None)]:
         raise BadOption(
-            f"only some of the sources have {', '.join(more)}; name the columns to carry with `payload`"
+            f"only some of the sources have {', '.join(other)}; name the columns to carry with `payload`"
         )

@@ -335,7 +335,9 @@ def content_hash(algorithm: str, n: int) -> hashlib._Hash:
 
 
 def block_sums(fd: int, header: Header, threads: int = 1) -> Sums:
-    """Return the XXH3-64 of every MiB between the header and SUMS, from an open file."""
+    """Return the XXH3-64 of every MiB between the header and SUMS, from an open file. `ValueError` for no thread."""
+    if threads < 1:
+        raise ValueError("threads: at least one")
     count = header.sums.length // 8
     part = -(-count // threads)
     runs = [range(at, min(at + part, count)) for at in range(0, count, part or 1)]
@@ -368,5 +370,7 @@ def verify_sums(fd: int, header: Header, name: str = "", threads: int = 1) -> No
         raise _malformed("has damaged checksums: copy it again, or build it again", name)
     wrong = np.flatnonzero(block_sums(fd, header, threads) != np.frombuffer(stored, "<u8"))
     if len(wrong):
-        start = HEADER + int(wrong[0]) * BLOCK
-        raise _malformed(f"is damaged in {len(wrong)} MiB, the first at byte {start}: copy it again", name)
+        start, count = HEADER + int(wrong[0]) * BLOCK, len(wrong)
+        raise _malformed(
+            f"is damaged: {count} block{'s'[: count != 1]} of 1 MiB, the first from byte {start} on; copy it again", name
+        )

@@ -92,6 +92,8 @@ class FileWriter:
     """A file in the making: groups by rising width, then `finish`. It is opened unbuffered, and empty."""
 
     def __init__(self, out: BinaryIO, payload: Payload, threads: int) -> None:
+        if threads < 1:
+            raise ValueError("threads: at least one")
         self._out, self._payload, self._threads = out, payload, threads
         self._groups: list[Group] = []
 

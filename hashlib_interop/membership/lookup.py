@@ -55,7 +55,7 @@ RESULT = pa.schema(
     ]
 )
 """A line that was looked up: its number from 1, the digest in hex (of several, the one that was found, else the
-strongest), what the set says of it, and what else stood in the line."""
+first that the set could hold: the strongest, or that of the first column named), what the set says of it, and what else stood in the line."""
 
 _PEEKED = 1 << 16
 """Less than a block, so that blocks are read past the buffer, and enough for the header of a CSV."""
@@ -144,7 +144,8 @@ class Lookup:
     """What to look up, and what was found. The counts grow as the batches come.
 
     `show` says which lines are given; `columns` are those of a file with a header. `looked_up` counts digests by
-    algorithm, `skipped` lines by reason, `bad` the lines that hold no digest: each goes to `on_bad`.
+    algorithm, `unanswerable` lines by theirs where the set holds none of it, `skipped` lines by reason, `bad` the
+    lines that hold no digest: each goes to `on_bad`.
     """
 
     opened: Opened
@@ -157,12 +158,8 @@ class Lookup:
     misses: int = 0
     bad: int = 0
     looked_up: Counter[str] = field(default_factory=Counter)
+    unanswerable: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def unanswerable(self) -> dict[str, int]:
-        """Return how many digests were looked up of each algorithm that the set does not hold at all."""
-        return {name: count for name, count in self.looked_up.items() if name not in self.opened.algorithms}
 
     def file(self, path: Path, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
         """Look up a file, or standard input (`-`); yield what is to be shown, in order, as batches of `RESULT`.
@@ -203,6 +200,7 @@ class Lookup:
             hits = int(np.count_nonzero(ranks >= 0))
             self.hits += hits
             self.misses += len(ranks) - hits
+            self._note_unanswerable(block, columns)
             yield block, ranks, columns
         self.bad += reading.rejected
         self.skipped += reading.dropped
@@ -213,13 +211,22 @@ class Lookup:
             return ranks, ranks
         ranks = np.full(len(block.lines), -1, np.int64)
         columns = np.full(len(block.lines), -1, np.int64)
-        for number, (keys, held) in enumerate(block.digests):
+        for number, (keys, held) in sorted(enumerate(block.digests), key=lambda one: not self._held(one[1][0])):
             there = np.ones(len(keys), bool) if held is None else held
             found = self._found(keys, int(there.sum()))
             columns[(columns < 0) & there] = number
             new = there & (found >= 0) & (ranks < 0)
             ranks[new], columns[new] = found[new], number
         return ranks, columns
+
+    def _held(self, keys: Keys) -> bool:
+        return ALGORITHM_OF[keys.shape[1]] in self.opened.algorithms
+
+    def _note_unanswerable(self, block: Block, columns: npt.NDArray[np.integer]) -> None:
+        for number, (keys, _) in enumerate(block.digests):
+            if not self._held(keys):
+                mine = len(block.lines) if len(block.digests) == 1 else int(np.count_nonzero(columns == number))
+                self.unanswerable[ALGORITHM_OF[keys.shape[1]]] += mine
 
     def _found(self, keys: Keys, count: int) -> Ranks:
         self.looked_up[ALGORITHM_OF[keys.shape[1]]] += count

@@ -77,6 +77,7 @@ class Text:
     columns: Sequence[str] = ()
     width: int = 0
     line: int = 1
+    hashdeep: bool = False
     names: list[str] = field(default_factory=list)
     regular: bool = True
 
@@ -87,8 +88,10 @@ class Text:
             return
         for data in whole_lines(self.stream, self.reading):
             if self.line == 1 and data[: len(HASHDEEP)].tobytes() == HASHDEEP:
-                self.names = _hashdeep_names(data, self.reading)
-            yield from self._of_manifest(data) if self.names else self._of_lines(data)
+                self.hashdeep = True
+            yield from self._of_manifest(data) if self.hashdeep else self._of_lines(data)
+        if self.hashdeep and not self.names:
+            raise self.reading.malformed("a hashdeep file names its fields in its second line; this one ends before", 2)
 
     # Lines -------------------------------------------------------------------------------------------
 
@@ -100,7 +103,8 @@ class Text:
         self.width = self.width or _leading_width(data)
         if self.regular:
             found = sorting.hex_lines(data, self.width)
-            self.regular = found.lines * (2 * self.width + 1) == len(data) == found.consumed
+            all_there = len(found.digests) == found.lines and found.consumed == len(data)
+            self.regular = all_there and found.lines * (2 * self.width + 1) == len(data)
         if self.regular:
             lines = np.arange(self.line, self.line + found.lines)
             self.line += found.lines
@@ -145,6 +149,11 @@ class Text:
     def _of_manifest(self, data: Bytes) -> Iterator[Block]:
         """Take records `size,hash,…,name` of hashdeep, where the last field may hold commas."""
         texts = all_lines(data)
+        if not self.names:
+            if self.line + len(texts) <= 2:  # the names are still to come, as they may from a pipe
+                self.line += len(texts)
+                return
+            self.names = _hashdeep_names(texts[2 - self.line].as_py(), self.reading)
         rows = np.flatnonzero(~mask_of(pc.match_substring_regex(texts, r"^(%%%%|##|$)")))
         self.reading.drop("empty line or comment", len(texts) - len(rows))
         lines, texts, self.line = self.line + rows, texts.take(pa.array(rows)), self.line + len(texts)
@@ -164,10 +173,9 @@ class Text:
         yield from _decoded(found, records, self.reading)
 
 
-def _hashdeep_names(data: Bytes, reading: Reading) -> list[str]:
+def _hashdeep_names(line: bytes, reading: Reading) -> list[str]:
     """Return the names of the fields from the second line."""
-    lines = bytes(data[: 1 << 12]).splitlines()
-    head = lines[1].decode("latin-1") if len(lines) > 1 else ""
+    head = line.decode("latin-1")
     names = head.removeprefix("%%%% ").split(",")
     if not head.startswith("%%%% ") or names[-1] != "filename" or not set(names) & set(ALGORITHMS):
         raise reading.malformed(

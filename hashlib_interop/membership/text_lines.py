@@ -26,15 +26,17 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
     What comes slowly (a pipe) is handed on as it comes. Line ends are LF or CRLF; in a file without any LF, CR. Raises
     `MalformedInput` for a line over 1 MiB.
     """
-    buffer, held, returns = bytearray(BLOCK + LINE_LIMIT + 1), 0, None
+    buffer, held = bytearray(BLOCK + LINE_LIMIT + 1), 0
+    returns: bool | None = None
     while True:
         with memoryview(buffer) as view:
             size = _read_into(stream, view[held : held + BLOCK])
-        if returns is None:
-            returns = b"\r" in buffer[:size] and b"\n" not in buffer[:size]
-        if returns:
-            buffer[held : held + size] = buffer[held : held + size].replace(b"\r", b"\n")
         stop = held + size
+        fresh = held
+        if returns is None:
+            fresh, returns = 0, _ends_in_returns(buffer[:stop], size == 0)
+        if returns:
+            buffer[fresh:stop] = buffer[fresh:stop].replace(b"\r", b"\n")
         whole = buffer.rfind(b"\n", 0, stop) + 1 if size else stop
         if whole:
             yield np.frombuffer(buffer, np.uint8, whole)
@@ -44,6 +46,15 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
         if held > LINE_LIMIT:
             raise reading.malformed(f"a line of more than {LINE_LIMIT:,} bytes: no list of digests")
         buffer[:held] = buffer[whole:stop]
+
+
+def _ends_in_returns(start: bytes | bytearray, whole: bool) -> bool | None:
+    """Tell whether the lines of a text end in CR; None where its start does not show it yet (LF may follow a last CR)."""
+    if b"\n" in start:
+        return False
+    if whole or b"\r" in start[:-1]:
+        return b"\r" in start
+    return None
 
 
 def _read_into(stream: BinaryIO, view: memoryview) -> int:

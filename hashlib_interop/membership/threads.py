@@ -7,7 +7,6 @@ few milliseconds is over by then.
 from __future__ import annotations
 
 import _thread
-import contextlib
 import os
 import threading
 from collections import deque
@@ -22,8 +21,9 @@ Result = TypeVar("Result")
 def each(function: Callable[[Value], Result], values: Iterable[Value], threads: int = 1) -> list[Result]:
     """Return what a function returns for each value, called on up to `threads` threads at once.
 
-    More than the machine has processors are not taken, fewer where none can be started, and the function may itself
-    come here. The first exception is raised when all that is under way has ended; what has not begun is left.
+    More than the machine has processors are not taken, fewer where none is free or can be started, and the function may
+    itself come here. An exception is raised when all that is under way has ended, the caller's own before those of others;
+    what has not begun is left.
     """
     given = list(values)
     helpers = min(threads, len(given)) - 1
@@ -41,16 +41,25 @@ def each(function: Callable[[Value], Result], values: Iterable[Value], threads: 
             waiting.clear()
             raise
 
-    team = _Team(work)
+    team, failed = _Team(work), None
     try:
         for _ in range(helpers):
-            team.call()
+            _pool.call(team)
         work()
-    finally:
-        waiting.clear()
-        team.wait()
-    if team.errors:
-        raise team.errors[0]
+    except BaseException as error:  # noqa: BLE001 - raised below
+        failed = error
+    over = False
+    while not over:  # an interrupt does not end the wait: it is raised after it
+        try:
+            waiting.clear()
+            team.wait()
+            over = True
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failed = error
+    if failed is None and team.errors:
+        failed = team.errors[0]
+    if failed is not None:
+        raise failed
     return [found[place] for place in range(len(given))]
 
 
@@ -70,67 +79,66 @@ class _Team:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.errors: list[BaseException] = []
-        self._work, self._over = work, False
+        self._work: Callable[[], None] | None = work
         self._begun: list[None] = []
         self._ended: list[None] = []
         self._news: SimpleQueue[None] = SimpleQueue()
 
-    def call(self) -> None:
-        """Have a thread of the pool help, if there is one; it may come late, or never."""
-        _pool.call(self._help)
-
-    def _help(self) -> None:
+    def help(self) -> None:
+        """Work with the others, unless all is over."""
         self._begun.append(None)
         try:
-            if not self._over:
-                self._work()
+            if work := self._work:
+                work()
         except BaseException as error:  # noqa: BLE001 - raised by who asked
             self.errors.append(error)
-        finally:
-            self._ended.append(None)
-            self._news.put(None)
+
+    def leave(self) -> None:
+        """Say that a helper has ended."""
+        self._ended.append(None)
+        self._news.put(None)
 
     def wait(self) -> None:
-        """Wait until nobody works any more; an interrupt that comes meanwhile is raised then."""
-        interrupt: BaseException | None = None
-        while not self._over or len(self._ended) < len(self._begun):
-            try:
-                self._over = True
-                if len(self._ended) < len(self._begun):  # in this order: whoever begins and ends between is seen begun
-                    self._news.get()
-            except BaseException as error:  # noqa: BLE001 - kept, and raised below
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+        """Let nobody begin any more, and wait until nobody works; may be done again, if an interrupt ends it."""
+        self._work = None
+        while len(self._ended) < len(self._begun):  # in this order: whoever begins and ends between is seen begun
+            self._news.get()
 
 
 class _Pool:
-    """Threads that wait for calls, as many as the machine has processors, started as they are needed."""
+    """Threads that wait for work, as many as the machine has processors, started as they are needed."""
 
     def __init__(self) -> None:
-        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._idle: deque[None] = deque()
-        self._started, self._starting = 0, threading.Lock()
+        self._teams: SimpleQueue[_Team] = SimpleQueue()
+        self._busy: set[int] = set()
+        self._started, self._starting = 0, threading.RLock()  # a signal's handler may come here, too
 
-    def call(self, function: Callable[[], None]) -> None:
-        """Have a function called, which must not raise: at once, or when a thread is free; where none starts, never."""
-        try:
-            self._idle.pop()
-        except IndexError:
-            self._start()
-        if self._started:
-            self._calls.put(function)
+    def call(self, team: _Team) -> None:
+        """Have a free thread help, or a new one; where all are at work, nobody: what is asked does not pile up."""
+        free = self._started - len(self._busy)
+        if self._teams.qsize() < free or self._start() or free:
+            self._teams.put(team)
 
-    def _start(self) -> None:
-        with self._starting, contextlib.suppress(RuntimeError):  # none can be started, or the interpreter is ending
-            if self._started < (os.cpu_count() or 1):
+    def _start(self) -> bool:
+        with self._starting:
+            if self._started >= (os.cpu_count() or 1):
+                return False
+            try:
                 _thread.start_new_thread(self._serve, ())  # Thread.start() waits for a Condition
-                self._started += 1
+            except RuntimeError:  # none can be started, or the interpreter is on its way out
+                return False
+            self._started += 1
+            return True
 
     def _serve(self) -> None:
+        me = _thread.get_ident()
         while True:
-            self._calls.get()()
-            self._idle.append(None)
+            team = self._teams.get()
+            self._busy.add(me)
+            team.help()
+            self._busy.discard(me)  # before who asked goes on, and asks again
+            team.leave()
+            del team  # or it would be kept until there is another
 
 
 _pool = _Pool()

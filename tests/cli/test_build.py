@@ -155,3 +155,12 @@ def test_operations_count_and_make_sets(operation: str, count: int, run: Run, se
     assert f"written to {out}: {count} digests" in run("set-ops", operation, *sets, "-o", out).stdout
     with HashSet.open(out, verify=True) as made:
         assert len(made) == count
+
+
+def test_operations_destroy_no_input_and_no_foreign_file(run: Run, sets: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a list")
+    for out, said in ((sets[1], "is an input"), (tmp_path / "list.txt", "is no hash set"), (tmp_path / "x.hfilter", "to be a .hset")):
+        before = out.read_bytes() if out.exists() else None
+        result = run("set-ops", "union", *sets, "-o", out)
+        assert result.exit_code != 0 and said in result.stderr
+        assert (out.read_bytes() if out.exists() else None) == before

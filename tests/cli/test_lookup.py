@@ -11,11 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hashlib_interop import Classification, Entry
+from hashlib_interop.cli.lookup import _write_jsonl
 from hashlib_interop.errors import BadOption, FileFault, MalformedInput, TooManyRejects
 from hashlib_interop.membership.hashset import HashSet
+from hashlib_interop.membership.lookup import RESULT
 from tests.cli.conftest import EVIL, Run, spawn
 
 SAID = [Classification(scheme="vics/US", code="1"), Classification(scheme="ncmec/industry", code="A1")]
@@ -110,7 +115,7 @@ def test_refused_lines_go_to_a_file(run: Run, hash_set: Path, manifest: Path, tm
 def test_digests_that_cannot_be_found_are_said(run: Run, hash_set: Path, tmp_path: Path) -> None:
     path = tmp_path / "sha1"
     path.write_text(hashlib.sha1(b"synthetic").hexdigest() + "\n")
-    assert "1 digest of sha1 cannot be found: the set holds md5" in run("lookup", hash_set, path).stderr
+    assert "1 line with sha1 cannot be found: the set holds md5" in run("lookup", hash_set, path).stderr
 
 
 def test_no_escape_of_a_file_name_reaches_a_terminal(run: Run, hash_set: Path, tmp_path: Path) -> None:
@@ -127,6 +132,31 @@ def test_errors(run: Run, hash_set: Path, manifest: Path, tmp_path: Path) -> Non
     assert run("lookup", manifest, manifest).exit_code == MalformedInput.exit_code
     assert run("lookup", hash_set, tmp_path / "absent").exit_code == FileFault.exit_code
     assert run("lookup", hash_set, tmp_path).exit_code == FileFault.exit_code
+
+
+def test_swapped_arguments_are_said(run: Run, hash_set: Path, manifest: Path) -> None:
+    result = run("lookup", manifest, hash_set)
+    assert result.exit_code == BadOption.exit_code and "comes first: lookup SET FILE" in result.stderr
+
+
+def test_a_closed_standard_output_is_an_error(hash_set: Path, manifest: Path) -> None:
+    program = [sys.executable, "-m", "hashlib_interop.cli.main", "lookup", str(hash_set), str(manifest)]
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *program], capture_output=True, text=True, check=False)
+    assert done.returncode == FileFault.exit_code and done.stderr.startswith("hashlib-interop: standard output is closed")
+
+
+TEXTS = st.one_of(st.none(), st.text(max_size=8), st.text('ab"\\\x7f\x00/é\u2028', max_size=8))
+LISTS = st.one_of(st.none(), st.lists(st.text('a,b" \\', max_size=3), max_size=3))
+
+
+@given(st.lists(st.tuples(st.integers(1, 1 << 40), st.booleans(), st.none() | st.integers(0, (1 << 64) - 1), LISTS, LISTS, TEXTS), min_size=1, max_size=9))
+def test_json_lines_are_those_of_the_json_module(rows: list[tuple[object, ...]]) -> None:
+    """Whatever stands in the values; pure ASCII, and what is null is left out."""
+    made = [dict(zip(RESULT.names, (line, "md5", "00" * 16, *rest), strict=True)) for line, *rest in rows]
+    out = io.BytesIO()
+    _write_jsonl([pa.RecordBatch.from_pylist(made, RESULT)], out)
+    said = [{name: value for name, value in row.items() if value is not None} for row in made]
+    assert out.getvalue().decode("ascii").split("\n")[:-1] == [json.dumps(row).replace("\x7f", "\\u007f") for row in said]
 
 
 def test_standard_input(hash_set: Path) -> None:

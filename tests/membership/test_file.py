@@ -233,7 +233,7 @@ def test_the_first_damaged_block_is_named(tmp_path: Path) -> None:
         file.flush()
         for threads in (1, 4):
             with pytest.raises(
-                MalformedInput, match=rf"x: is damaged in 2 MiB, the first at byte {HEADER + (3 << 20)}:"
+                MalformedInput, match=rf"x: is damaged: 2 blocks of 1 MiB, the first from byte {HEADER + (3 << 20)} on;"
             ):
                 verify_sums(file.fileno(), header, "x", threads)
 
@@ -349,7 +349,7 @@ def test_what_cannot_be_built_is_refused(tmp_path: Path) -> None:
             BadOption,
             "not every source has numbers; leave that column out",
         ),
-        ([numbered, plain], {}, BadOption, "not every source has numbers"),
+        ([numbered, plain], {}, BadOption, "only some of the sources have numbers; name the columns"),
         ([plain, numbered], {}, BadOption, "only some of the sources have numbers; name the columns"),
         (
             [numbered, batch(keys, numbers=entry)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -24,9 +25,9 @@ from hypothesis import strategies as st
 
 import hashlib_interop
 from hashlib_interop.algorithms import Digest
-from hashlib_interop.errors import BadDigest, FileFault, MalformedInput
+from hashlib_interop.errors import BadDigest, BadOption, FileFault, MalformedInput
 from hashlib_interop.membership import hset_algebra, hset_build
-from hashlib_interop.membership.hashset import COMPILED, CompiledCoreMissing, HashSet
+from hashlib_interop.membership.hashset import COMPILED, HashSet
 from hashlib_interop.membership.hset_carried import Carried, read_meta
 from hashlib_interop.membership.hset_file import HEADER, LINES_LAYOUT, block_sums, group_of, laid_out, packed
 from hashlib_interop.membership.hset_payload import Batch, Numbers, Sets
@@ -95,14 +96,31 @@ def test_open_refuses_what_is_no_set(tmp_path: Path) -> None:
         lambda keys: (Digest("md5", value) for value in rows(keys)),
         lambda keys: pa.array(rows(keys), pa.binary(16)),
         lambda keys: [batch(keys[:9]), batch(keys[5:])],
+        lambda keys: (keys.tobytes(), "md5"),
+        lambda keys: (bytearray(keys.tobytes()), "md5"),
+        lambda keys: (io.BytesIO(b"".join(value.hex().encode() + b"\n" for value in rows(keys))), "md5"),
         lambda keys: HashSet.build(keys),
     ],
 )
 def test_any_source_gives_the_same_set(source: Callable[[Any], Any], tmp_path: Path) -> None:
     """Arrays, bytes, hex, digests, Arrow, batches, another set: the bytes of the file are the same."""
     keys = made("sources", 200)
-    HashSet.build(source(keys), tmp_path / "x.hset").close()
+    given = source(keys)
+    given, algorithm = given if isinstance(given, tuple) else (given, None)
+    HashSet.build(given, tmp_path / "x.hset", algorithm=algorithm).close()
     assert (tmp_path / "x.hset").read_bytes() == written(batch(keys))
+
+
+def test_what_cannot_be_built_leaves_what_was_there(path: Path) -> None:
+    """No thread at all; a text file; bytes of no algorithm."""
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="at least one"):
+        HashSet.build(made("x", 9), path, threads=-3)
+    with pytest.raises(TypeError, match="open it with 'rb'"):
+        HashSet.build(io.StringIO("00" * 16), path, algorithm="md5")
+    with pytest.raises(BadDigest, match="bytes do not say their algorithm"):
+        HashSet.build(bytes(32), path)
+    assert path.read_bytes() == before
 
 
 def test_one_algorithm_can_be_asked_for(path: Path) -> None:
@@ -263,6 +281,17 @@ def test_a_digest_carries_the_smallest_number_and_the_union_of_each_set(
     assert Path(f"/dev/fd/{first._fd}").read_bytes() == Path(f"/dev/fd/{other._fd}").read_bytes()
     first.close()
     other.close()
+
+
+def test_sources_that_carry_other_columns_are_refused_in_any_order(path: Path, tmp_path: Path) -> None:
+    """A set with sources and plain digests; unless it is said what to carry."""
+    said, plain = tmp_path / "said.hset", made("plain", 4)
+    HashSet.build([carried_batch([(1, 1, ("a",), ())])], said).close()
+    for sources in ([said, plain], [plain, said]):
+        with pytest.raises(BadOption, match="only some of the sources have numbers, sources, classifications"):
+            HashSet.build(sources)
+        with HashSet.build(sources, payload="sources") as hs:
+            assert hs.info.payload == ("sources",) and len(hs) == 5
 
 
 def test_columns_are_chosen(tmp_path: Path) -> None:
@@ -491,10 +520,33 @@ print(len(a), a == b, a.info.core, sum(digest in b for digest in a), (a & b).com
 """
 
 
+NOTICE = """
+import sys, warnings
+for name in sys.argv[1].split(","):
+    sys.modules["hashlib_interop.membership." + name] = None
+from hashlib_interop import HashSet
+from hashlib_interop.membership.fuse import Filter
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        (Filter if sys.argv[2] == "filter" else HashSet).build([bytes(16)], sys.argv[3]).close()
+print(*(one.message for one in found), sep="|")
+"""
+
+
+@pytest.mark.parametrize(
+    ("absent", "what"), [("_fuse", "filters"), ("_sorting", "sorts and hex lines"), ("_sorting,_fuse", "sorts and hex lines, filters")]
+)
+@pytest.mark.parametrize("kind", ["filter", "set"])
+def test_any_part_that_is_not_compiled_is_said_once(absent: str, what: str, kind: str, tmp_path: Path) -> None:
+    """Whichever is used first."""
+    done = subprocess.run([sys.executable, "-c", NOTICE, absent, kind, tmp_path / "x"], capture_output=True, text=True, check=False)
+    assert done.stdout == f"the compiled core is not there: {what} are in numpy, slower. Install with a C compiler at hand\n", done.stderr
+
+
 def test_without_the_compiled_core_a_set_is_the_same(path: Path) -> None:
     """One notice a process; the same answers."""
     done = subprocess.run([sys.executable, "-c", WITHOUT, path], capture_output=True, text=True, check=False)
     assert done.stdout == "1500 True numpy 1500 Comparison(both=1500, only_left=0, only_right=0)\n", (
         done.stderr
     )
-    assert issubclass(CompiledCoreMissing, Warning)

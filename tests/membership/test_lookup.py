@@ -127,9 +127,11 @@ BAD = st.sampled_from(
 LINES = st.lists(st.one_of(GOOD, SKIPPED, BAD), max_size=60)
 
 
-@given(lines=LINES, ended=st.booleans(), block=st.sampled_from([200, 1000, 1 << 20]))
+@given(
+    lines=LINES, ended=st.booleans(), block=st.sampled_from([1, 200, 1000, 1 << 20]), end=st.sampled_from(["\n", "\r\n", "\r"])
+)
 def test_every_line_is_counted_once_and_rows_come_in_order(
-    lines: list[Any], ended: bool, block: int, hash_set: Path
+    lines: list[Any], ended: bool, block: int, end: str, hash_set: Path
 ) -> None:
     """Whatever stands beside what, over the borders of blocks, in pieces as a pipe gives them."""
     texts, hits, misses, skipped, bad = [], [], [], 0, []
@@ -149,7 +151,7 @@ def test_every_line_is_counted_once_and_rows_come_in_order(
             texts.append(line)
             skipped += bool(re.match(r"[ \t]*(#|$)", line))
             bad += [] if re.match(r"[ \t]*(#|$)", line) else [number]
-    data = "\n".join(texts).encode() + (b"\n" if ended and texts else b"")
+    data = (end.join(texts) + (end if ended and texts else "")).encode()
     if not ended and lines and lines[-1] == "":
         skipped -= 1  # nothing after the last line end is no line
     refused: list[Any] = []
@@ -162,6 +164,43 @@ def test_every_line_is_counted_once_and_rows_come_in_order(
     assert sorted(one.position for one in refused) == bad
     assert (lookup.hits, lookup.misses, lookup.bad) == (len(hits), len(misses), len(bad))
     assert sum(lookup.skipped.values()) == skipped
+
+
+@pytest.mark.parametrize(("algorithm", "count", "end"), [("md5", 31, "\r\n"), ("sha1", 39, "\r\n"), ("sha256", 63, "\r\n")])
+@pytest.mark.parametrize("place", [0, 5, 31])
+def test_an_empty_line_is_seen_where_longer_ends_make_up_for_it(
+    algorithm: str, count: int, end: str, place: int, hash_set: Path
+) -> None:
+    """So many bytes as one more line of LF would have."""
+    lines = [made_up(algorithm, k) for k in range(count)]
+    lines.insert(place, "")
+    rows, lookup, _ = looked_up(hash_set, end.join([*lines, ""]), show="all")
+    assert [row["line"] for row in rows] == [number for number, line in enumerate(lines, 1) if line]
+    assert lookup.skipped.total() == 1 and lookup.looked_up[algorithm] == count
+
+
+def test_a_hashdeep_header_may_come_in_pieces(hash_set: Path) -> None:
+    """As from a pipe; but it has to come."""
+    text = f"%%%% HASHDEEP-1.0\n%%%% size,md5,filename\n## note\n9,{made_up('md5', 1)},a,b\n".encode()
+    for size in (18, 20, 1000):
+        with open_set(hash_set) as opened:
+            lookup = Lookup(opened)
+            (batch,) = lookup.stream(Pieces(text, size))
+        assert batch.to_pylist()[0]["line"] == 4 and lookup.hits == 1
+    with open_set(hash_set) as opened, pytest.raises(MalformedInput, match="this one ends before"):
+        list(Lookup(opened).stream(Pieces(text[:18], 18)))
+
+
+def test_a_line_that_is_not_found_is_shown_by_what_the_set_could_hold(hash_set: Path, tmp_path: Path) -> None:
+    """Not by a stronger digest that it never holds; a line without any of its algorithms is counted."""
+    HashSet.build([bytes.fromhex(made_up("md5", 1))], tmp_path / "md5.hset").close()
+    strong, known = hashlib.sha256(b"s").hexdigest(), made_up("md5", 1)
+    text = f"%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n1,{known},{strong},a\n1,{made_up('md5', 2)},{strong},b\n1,,{strong},c\n"
+    with open_set(tmp_path / "md5.hset") as opened:
+        lookup = Lookup(opened, "all")
+        rows = [row for batch in lookup.stream(io.BytesIO(text.encode())) for row in batch.to_pylist()]
+    assert [(row["line"], row["algorithm"], row["hit"]) for row in rows] == [(3, "md5", True), (4, "md5", False), (5, "sha256", False)]
+    assert dict(lookup.unanswerable) == {"sha256": 1}
 
 
 class Pieces(io.RawIOBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashlib_interop.membership.threads import _Pool, each
+from hashlib_interop.membership.threads import _Pool, _Team, each
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(0, 9))
@@ -168,19 +169,79 @@ def test_who_asks_does_all_the_work_where_no_thread_can_be_started(monkeypatch: 
     monkeypatch.setattr("hashlib_interop.membership.threads._pool", pool)
     monkeypatch.setattr("_thread.start_new_thread", full)
     assert each(lambda value: -value, range(5), 4) == [0, -1, -2, -3, -4]
-    assert pool._calls.empty()
+    assert pool._teams.empty()
 
 
 def test_a_helper_that_comes_late_does_nothing() -> None:
     """All was done by then."""
-    done, late = [], []
+    done: list[int] = []
+    late: list[_Team] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hashlib_interop.membership.threads._pool.call", late.append)
         assert each(lambda value: done.append(value) or -value, range(5), 4) == [0, -1, -2, -3, -4]
     assert len(late) == 3
-    for work in late:
-        work()
+    for team in late:
+        team.help()
     assert done == [0, 1, 2, 3, 4]
+
+
+def test_nothing_waits_where_all_threads_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what was asked meanwhile, and its keys, would be kept until they are free."""
+    monkeypatch.setattr("hashlib_interop.membership.threads._pool", pool := _Pool())
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    together, go_on = threading.Barrier(5, timeout=10), threading.Event()
+
+    def work(_: int) -> None:
+        together.wait()
+        go_on.wait(10)
+
+    askers = [threading.Thread(target=each, args=(work, [1, 2], 2)) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    together.wait()
+    for _ in range(100):
+        assert each(abs, [-1, -2], 2) == [1, 2]
+    assert pool._teams.empty() and pool._started == len(pool._busy) == 2
+    go_on.set()
+    for asker in askers:
+        asker.join(10)
+    assert not pool._busy
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no setitimer")
+def test_an_interrupt_is_raised_when_all_have_ended() -> None:
+    """One in each round, about when the asking thread has done its own work."""
+    program = """
+        import os, random, signal, threading, time
+        from hashlib_interop.membership.threads import each
+        os.cpu_count = lambda: 3
+        def interrupt(*_):
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGALRM, interrupt)
+        working, main, raised = set(), threading.get_ident(), 0
+        together = threading.Barrier(3, timeout=30)
+        def work(value):
+            helps = threading.get_ident() != main
+            if helps:
+                working.add(value)
+            together.wait()
+            if helps:
+                time.sleep(0.001)
+                working.discard(value)
+            else:
+                signal.setitimer(signal.ITIMER_REAL, random.random() * 0.00005 + 1e-6)
+        random.seed(1)
+        for _ in range(1000):
+            try:
+                each(work, range(3), 3)
+                while True:
+                    time.sleep(0.001)
+            except KeyboardInterrupt:
+                raised += 1
+            assert not working
+        print(raised)
+    """
+    assert ran(program) == "1000"
 
 
 def test_there_is_work_after_the_main_thread_has_ended() -> None:
