@@ -111,7 +111,7 @@ TARGET_AVX2 HEXLINES_INLINE size_t hexlines_run_avx2(const uint8_t *from, size_t
             if (end == 2) other |= (unsigned)from[line * step - 2] ^ '\r';
         }
         if (other) break;
-        for (size_t ahead = 4096; ahead < 4096 + 4 * step; ahead += 64)
+        for (size_t ahead = 8192; ahead < 8192 + 4 * step; ahead += 64)
             _mm_prefetch((const char *)from + ahead, _MM_HINT_T0);
         for (size_t line = 0; line < 4; line += w == 16 ? 2 : 1) {
             if (w == 16) hexlines_pair_avx2(from + line * step, step, out + line * w, &wrong);
