@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -53,6 +54,9 @@ FORMS = ("text", "csv", "jsonl")
 @click.option(
     "--as", "form", type=click.Choice(FORMS), default="text", show_default=True, help="How to show them."
 )
+@click.option(
+    "--spreadsheet-safe", is_flag=True, help="In a CSV, put ' before texts that a spreadsheet would run."
+)
 @click.option("--fail-on", type=click.Choice(["hits", "misses"]), help="Exit with 1 if there are any.")
 @click.option(
     "--threads", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Threads."
@@ -66,6 +70,7 @@ def command(
     columns: tuple[str, ...],
     show: Any,
     form: str,
+    spreadsheet_safe: bool,
     fail_on: str | None,
     threads: int,
     max_rejects: int | None,
@@ -76,6 +81,9 @@ def command(
     from hashlib_interop.membership.lookup import Lookup, open_set
     from hashlib_interop.tally import RejectTally
 
+    if spreadsheet_safe and form != "csv":
+        raise BadOption("--spreadsheet-safe goes with --as csv")
+    write = functools.partial(_write_csv, safe=True) if spreadsheet_safe else _WRITERS[form]
     tally = RejectTally()
     if file != "-" and kind_of(file) in ("hset", "hfilter") and kind_of(hash_set) not in ("hset", "hfilter"):
         raise BadOption(f"{shown(file, 200)} is the set, and comes first: lookup SET FILE")
@@ -87,7 +95,7 @@ def command(
                 sink(line)
 
         lookup = Lookup(opened, show, columns, threads, refuse, max_rejects)
-        _WRITERS[form](lookup.file(file), sys.stdout.buffer)
+        write(lookup.file(file), sys.stdout.buffer)
     _say_counts(lookup)
     show_rejects(tally, err=True)
     if strict and lookup.bad:
@@ -145,12 +153,12 @@ def _escaped(texts: Any) -> Any:
     return pa.array([shared.printable(text) for text in texts.to_pylist()], pa.string())
 
 
-def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO, safe: bool = False) -> None:
     """A header, and the fields of `lookup.RESULT`; sources and classifications with `;` between them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from hashlib_interop.delimited import Dialect, write_rows
+    from hashlib_interop.delimited import Dialect, spreadsheet_safe, write_rows
     from hashlib_interop.membership.lookup import RESULT
 
     out.write((",".join(RESULT.names) + "\n").encode())
@@ -160,6 +168,7 @@ def _write_csv(batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
             is_list = pa.types.is_list(column.type)
             columns.append(pc.binary_join(column, ";") if is_list else column.cast(pa.string()))
         columns[-1] = pc.replace_substring(columns[-1], "\0", "\\x00")
+        columns[-3:] = map(spreadsheet_safe, columns[-3:]) if safe else columns[-3:]
         write_rows(out, columns, Dialect())
         out.flush()
 

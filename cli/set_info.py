@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     """Say what hash sets and filters hold.
 
     Digests by algorithm, what they carry, sizes, and the content id of each algorithm: sets of equal digests have
-    equal ids. Only the header is read; set-verify reads everything.""",
+    equal ids. Only the header is read; set-verify reads everything. Of several files, one that is none does not stop
+    the rest.""",
     examples="""
     hashlib-interop set-info all.hset
     hashlib-interop set-info old.hset new.hset --json
@@ -27,16 +28,20 @@ if TYPE_CHECKING:
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option
-def command(files: tuple[str, ...], as_json: bool) -> None:
+def command(files: tuple[str, ...], as_json: bool) -> int:
     from hashlib_interop.membership.lookup import open_set
 
     found = []
-    for path in files:
+
+    def describe(path: str) -> None:
         with open_set(path) as opened:
             found.append({"path": path, **opened.described()})
             if not as_json:
                 _show(path, opened, first=len(found) == 1)
+
+    failed = shared.each_file(files, describe)
     emit(found, lambda: None, as_json)
+    return failed
 
 
 def _show(path: str, opened: Any, first: bool) -> None:

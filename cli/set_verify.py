@@ -6,7 +6,7 @@ import click
 
 from hashlib_interop.cli import shared
 from hashlib_interop.cli.shared import counted
-from hashlib_interop.errors import InteropError, shown
+from hashlib_interop.errors import shown
 
 
 @shared.command(
@@ -25,15 +25,9 @@ from hashlib_interop.errors import InteropError, shown
 def command(files: tuple[str, ...], quick: bool, threads: int | None) -> int:
     from hashlib_interop.membership.lookup import open_set
 
-    failed = 0
-    for path in files:
-        try:
-            with open_set(path) as opened:
-                opened.verify(content=not quick, threads=threads)
-                click.echo(f"{shown(path, 200)}: whole, {counted(len(opened), 'digest')}")
-        except InteropError as error:
-            if len(files) == 1:
-                raise
-            failed = failed or error.exit_code
-            shared.say(str(error))
-    return failed
+    def verify(path: str) -> None:
+        with open_set(path) as opened:
+            opened.verify(content=not quick, threads=threads)
+            click.echo(f"{shown(path, 200)}: whole, {counted(len(opened), 'digest')}")
+
+    return shared.each_file(files, verify)

@@ -16,7 +16,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from hashlib_interop.errors import shown
+from hashlib_interop.errors import InteropError, shown
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -204,6 +204,20 @@ def day(value: datetime | None) -> str:
 def say(text: str) -> None:
     """Print a line to stderr."""
     click.echo(printable(text), err=True)
+
+
+def each_file(files: Sequence[str], work: Callable[[str], None]) -> int:
+    """Do something with each file; of several, an error does not stop the rest. Return the exit code of the first."""
+    failed = 0
+    for path in files:
+        try:
+            work(path)
+        except InteropError as error:
+            if len(files) == 1:
+                raise
+            failed = failed or error.exit_code
+            say(str(error))
+    return failed
 
 
 def emit(value: object, render: Callable[[], None], as_json: bool, err: bool = False) -> None:

@@ -27,7 +27,7 @@ from hashlib_interop.columns import (
     rows_without,
     strongest_refs,
 )
-from hashlib_interop.delimited import Rows, read_rows, write_rows
+from hashlib_interop.delimited import Rows, read_rows, spreadsheet_plain, spreadsheet_safe, write_rows
 from hashlib_interop.format import Carry, Columns, Reading, Writing
 from hashlib_interop.formats._cells import (
     codes_of_labels,
@@ -43,8 +43,6 @@ from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, FLAGS, canonical
 
 SAFE = "spreadsheet_safe"
 _NO_TEXT = pa.scalar(None, pa.string())
-# Cells that a spreadsheet runs (OWASP "CSV injection", and their full-width forms).
-_FORMULA = "[=+\\-@\\t\\r\uff1d\uff0b\uff0d\uff20]"
 _FREE_TEXT = (*TEXTS, *LISTS, "classification", "extra", *(kind for kind in KINDS if kind not in WIDTHS))
 
 MappingOf = Callable[[AnyMapping[str, Any]], Mapping]
@@ -100,7 +98,7 @@ def _entries(
         if column.field == "drop":
             reading.drop(name or "unnamed column", int(pc.sum(pc.not_equal(texts, "")).as_py() or 0))
             continue
-        plain = _without_apostrophe(texts) if _safe(reading.options) and column.field in _FREE_TEXT else texts
+        plain = spreadsheet_plain(texts) if _safe(reading.options) and column.field in _FREE_TEXT else texts
         values, wrong = read_cells(column, plain)
         faults += [
             (int(row), name, reason(column), texts[int(row)].as_py()) for row in np.flatnonzero(wrong & ~bad)
@@ -293,15 +291,11 @@ def _cell(part: _Part, batch: pa.RecordBatch, writing: Writing) -> pa.StringArra
         derived = strongest_refs({name: batch.column(name) for name in ALGORITHMS}, batch.num_rows)
         texts = pc.if_else(pc.equal(texts, derived).fill_null(False), _NO_TEXT, texts)
     safe = _safe(writing.options) and part.column.field in _FREE_TEXT
-    return pc.replace_substring_regex(texts, f"^('*{_FORMULA})", "'\\1") if safe else texts
+    return spreadsheet_safe(texts) if safe else texts
 
 
 def _safe(options: AnyMapping[str, Any]) -> bool:
     return str(options.get(SAFE, "no")).lower() in ("yes", "true", "1")
-
-
-def _without_apostrophe(texts: pa.StringArray) -> pa.StringArray:
-    return pc.replace_substring_regex(texts, f"^'('*{_FORMULA})", "\\1")
 
 
 # What it carries -----------------------------------------------------------------------------------------

@@ -260,3 +260,17 @@ def _quoted(texts: pa.StringArray, dialect: Dialect, alone: bool) -> pa.StringAr
     doubled = pc.replace_substring(texts, dialect.quote, dialect.quote * 2)
     quote = pa.scalar(dialect.quote)
     return pc.if_else(needs, pc.binary_join_element_wise(quote, doubled, quote, pa.scalar("")), texts)
+
+
+# Cells that a spreadsheet runs (OWASP "CSV injection", and their full-width forms).
+_FORMULA = "[=+\\-@\\t\\r\uff1d\uff0b\uff0d\uff20]"
+
+
+def spreadsheet_safe(texts: pa.StringArray) -> pa.StringArray:
+    """Return cells with ' before what a spreadsheet would run, and before what begins so behind other apostrophes."""
+    return pc.replace_substring_regex(texts, f"^('*{_FORMULA})", "'\\1")
+
+
+def spreadsheet_plain(texts: pa.StringArray) -> pa.StringArray:
+    """Return cells without what `spreadsheet_safe` put before them."""
+    return pc.replace_substring_regex(texts, f"^'('*{_FORMULA})", "\\1")

@@ -136,6 +136,13 @@ def test_info_of_sets(run: Run, sets: list[Path], tmp_path: Path) -> None:
     assert result.exit_code == MalformedInput.exit_code and "\x1b" not in result.stderr
 
 
+def test_info_of_several_goes_on_after_one_that_is_none(run: Run, sets: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "none").write_text("a list")
+    result = run("set-info", sets[0], tmp_path / "none", sets[1])
+    assert result.exit_code == MalformedInput.exit_code and f"{tmp_path / 'none'}: is no .hset file" in result.stderr
+    assert str(sets[0]) in result.stdout and str(sets[1]) in result.stdout
+
+
 def test_verify_finds_a_damaged_byte_and_goes_on(run: Run, sets: list[Path]) -> None:
     damaged = bytearray(sets[0].read_bytes())
     damaged[4096 + 70] ^= 1

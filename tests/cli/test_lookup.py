@@ -134,6 +134,15 @@ def test_errors(run: Run, hash_set: Path, manifest: Path, tmp_path: Path) -> Non
     assert run("lookup", hash_set, tmp_path).exit_code == FileFault.exit_code
 
 
+def test_a_spreadsheet_runs_no_file_name(run: Run, hash_set: Path, tmp_path: Path) -> None:
+    path = tmp_path / "names.md5"
+    path.write_text("".join(f"{md5(1)}  {name}\n" for name in ("=HYPERLINK(1)", "'-2", "plain", "+1")))
+    for option, expected in (([], ["=HYPERLINK(1)", "'-2", "plain", "+1"]), (["--spreadsheet-safe"], ["'=HYPERLINK(1)", "''-2", "plain", "'+1"])):
+        table = csv.DictReader(io.StringIO(run("lookup", hash_set, path, "--as", "csv", *option).stdout))
+        assert [row["text"] for row in table] == expected
+    assert run("lookup", hash_set, path, "--spreadsheet-safe").exit_code == BadOption.exit_code
+
+
 def test_swapped_arguments_are_said(run: Run, hash_set: Path, manifest: Path) -> None:
     result = run("lookup", manifest, hash_set)
     assert result.exit_code == BadOption.exit_code and "comes first: lookup SET FILE" in result.stderr
