@@ -62,7 +62,7 @@ class Table:
         """Return which of many digests are there; rows that are null (Arrow) are not.
 
         `digests`: (n, width) uint8 C-contiguous (no copy; else one is made), an Arrow fixed-size binary array or
-        chunked array (sliced too, no copy), a list of bytes, or any buffer of n * width bytes with `width` given.
+        chunked array (sliced too, no copy), a list (of bytes, hex text, `Digest`), or any buffer of n * width bytes with `width` given.
         Without the GIL, on `threads` threads. `BadDigest` for a width of no algorithm.
         """
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from hashlib_interop.columns import mask_of
 from hashlib_interop.errors import BadDigest
 from hashlib_interop.kernels import Mask
-from hashlib_interop.membership.digest_value import known_width
+from hashlib_interop.membership.digest_value import as_bytes, known_width
 from hashlib_interop.membership.hset_file import ALGORITHM_OF
 
 Keys = npt.NDArray[np.uint8]
@@ -23,7 +23,7 @@ def keys_of(digests: Any, width: int | None = None) -> tuple[Keys, Mask | None]:
     """Return digests as (n, width) uint8, and which rows hold one where some are null.
 
     Takes an (n, width) array of uint8, an Arrow array or chunked array of fixed-size binary, or of binary with all
-    values of one length, a list of bytes of one length, and any buffer of n * `width` bytes. Raises `BadDigest` for lengths that differ or that no algorithm has, `TypeError` for anything else.
+    values of one length, a list of digests of one length as `in` takes them (bytes, hex text, `Digest`), and any buffer of n * `width` bytes. Raises `BadDigest` for lengths that differ or that no algorithm has, `TypeError` for anything else.
     """
     if isinstance(digests, pa.Array | pa.ChunkedArray):
         return _of_arrow(digests, width)
@@ -42,7 +42,7 @@ def keys_of(digests: Any, width: int | None = None) -> tuple[Keys, Mask | None]:
 def _of_buffer(digests: Any, width: int | None) -> Keys:
     if width is None:
         raise TypeError(
-            "digests are an (n, width) array of uint8, Arrow, a list of bytes, or bytes with their width"
+            "digests are an (n, width) array of uint8, Arrow, a list of them, or bytes with their width"
         )
     data = np.frombuffer(digests, np.uint8)
     if len(data) % known_width(width):
@@ -53,7 +53,7 @@ def _of_buffer(digests: Any, width: int | None) -> Keys:
 def _of_values(values: Iterable[Any], width: int | None) -> Keys:
     values = list(values)
     if not all(isinstance(value, bytes | bytearray | memoryview) for value in values):
-        raise TypeError("a list of digests holds bytes, all of one length: bytes.fromhex makes them of hex text")
+        values = [as_bytes(value) for value in values]
     lengths = {len(value) if type(value) is bytes else memoryview(value).nbytes for value in values} or {width or min(ALGORITHM_OF)}
     if len(lengths) > 1:
         raise BadDigest(

@@ -90,7 +90,7 @@ class HashSet(Table):
     """An exact, immutable set of digests in a file, mapped into memory. Open or build one.
 
     `digest in hs` takes bytes, hex text or a `Digest`; the width says the algorithm. `contains(batch)` and
-    `rank(batch)` take (n, width) uint8, Arrow fixed-size binary, a list of bytes of one width, or a buffer
+    `rank(batch)` take (n, width) uint8, Arrow fixed-size binary, a list of what `in` takes, of one width, or a buffer
     with `width`; both take `threads`. The rank is a digest's place among those of its algorithm, in byte
     order; -1 where it is not there. `digests(width, start, stop)` lists; `groups` has an element for each
     algorithm.

@@ -373,8 +373,9 @@ def test_buffers_count_by_their_bytes() -> None:
     for wide in (memoryview(bytes(128)).cast("Q"), memoryview(bytes(512)).cast("Q"), f"sha1:{key.hex()}", "md5:", ":" * 40, ":" * 100_000, f"md5:{key.hex()}:"):
         with pytest.raises(BadDigest):
             table.find(wide)
-    with pytest.raises(TypeError, match=r"bytes\.fromhex"):
-        table.contains([key.hex()])
+    assert table.contains([key.hex(), Digest("md5", key), f"md5:{key.hex()}", bytes(16).hex()]).tolist() == [True, True, True, False]
+    with pytest.raises(TypeError, match="bytes, hex text or a Digest"):
+        table.contains([7])
 
 
 class Sub(core.Table):

@@ -26,10 +26,22 @@ from hypothesis import strategies as st
 import hashlib_interop
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, BadOption, FileFault, MalformedInput
-from hashlib_interop.membership import hset_algebra, hset_build
+from hashlib_interop.membership import hset_algebra, hset_build, hset_numpy
 from hashlib_interop.membership.hashset import COMPILED, HashSet
 from hashlib_interop.membership.hset_carried import Carried, read_meta
-from hashlib_interop.membership.hset_file import HEADER, LINES_LAYOUT, block_sums, group_of, laid_out, packed
+from hashlib_interop.membership.hset_file import (
+    HEADER,
+    KEYS,
+    LINES_LAYOUT,
+    NUMBERS,
+    PAD,
+    RADIX,
+    SORTED,
+    block_sums,
+    group_of,
+    laid_out,
+    packed,
+)  # fmt: skip
 from hashlib_interop.membership.hset_payload import Batch, Numbers, Sets
 from tests.membership.making import array, batch, crowded, header_of, made, rows, written
 
@@ -229,6 +241,35 @@ def test_counts_beyond_32_bits(tmp_path: Path) -> None:
         assert hs.rank(asked).tolist() == [(1 << 32) + 3, -1, -1, -1, -1]
         with pytest.raises(MalformedInput):
             hs.digests(16, n - 2, n)
+
+
+def test_counts_beyond_32_bits_in_order_and_with_numbers(tmp_path: Path) -> None:
+    """The same in layout 0, where what is carried lies beyond 2^32 elements, too; numpy reads it as well."""
+    n, rank, digest = (1 << 32) + 9, (1 << 32) + 3, made("large", 1)[0].tobytes()
+    meta = b'{"numbers":"entry"}'
+    header = laid_out([group_of("md5", n, SORTED, payload={NUMBERS: 8})], len(meta))
+    (group,) = header.groups
+    spans = group.spans()
+    bucket = int.from_bytes(digest[:8], "big") >> 64 - group.radix_bits
+    with (tmp_path / "x.hset").open("wb") as file:
+        file.truncate(header.size)
+        for offset, data in (
+            (0, packed(header)),
+            (header.meta.offset, meta),
+            (spans[KEYS].offset + PAD + rank * 16, digest),
+            (spans[RADIX].offset + 8 * bucket, rank.to_bytes(8, "little") + (rank + 1).to_bytes(8, "little")),
+            (spans[NUMBERS].offset + 8 * rank, (77).to_bytes(8, "little")),
+        ):
+            file.seek(offset)
+            file.write(data)
+    asked = np.concatenate([array([digest]), made("few", 4)])
+    with HashSet.open(tmp_path / "x.hset") as hs:
+        assert hs.find(digest) == rank and hs.rank(asked).tolist() == [rank, -1, -1, -1, -1]
+        assert hs.payload([digest]).column("number").to_pylist() == [77]
+        assert hs.digests(16, rank, rank + 1).tobytes() == digest
+    with (tmp_path / "x.hset").open("rb") as file:
+        table = hset_numpy.Table(hset_numpy.mapped(file.fileno(), header.size, False), header.groups)
+        assert table.rank(asked).tolist() == [rank, -1, -1, -1, -1]
 
 
 # What digests carry --------------------------------------------------------------------------------------
