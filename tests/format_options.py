@@ -23,6 +23,9 @@ BY_LINE = {"columns", "griffeye", "icse", "localfile", "plain", "vpdq"}
 UNORDERED = {"catalog"}
 """Formats that hold a set: the order of the entries is theirs, and equal entries are one."""
 
+BY_MEDIA = {"ncmec"}
+"""Formats that hold images before videos, whatever came first."""
+
 UNSNIFFED = {"columns", "hma", "localfile", "plain", "vpdq"}
 """Formats whose content says too little: the user may have to name them. An empty vPDQ file is an empty file, as is
 an empty LocalFile; an empty list of HMA is `[]`."""

@@ -38,7 +38,7 @@ from hashlib_interop.report import Import
 from hashlib_interop.sniffing import claims
 from hashlib_interop.writing import Written, write_stream
 from tests.casework import Case, cases
-from tests.format_options import ALONE, BY_LINE, OPTIONS, UNORDERED, UNSNIFFED, WITNESSED
+from tests.format_options import ALONE, BY_LINE, BY_MEDIA, OPTIONS, UNORDERED, UNSNIFFED, WITNESSED
 from tests.strategies import SOURCES, batches, digests
 from tests.test_carrying import is_derived
 
@@ -116,12 +116,12 @@ def read_rows(path: Path, name: str, source: str = "a", **options: Any) -> list[
 
 
 def compared(rows: list[Row], format: Format) -> list[Row]:
-    """Return rows without what is not the format's to keep."""
+    """Return rows without what is not the format's to keep, in an order that is."""
     ours = {"source", "recorded_at"} if not format.keeps_entries else set()
     kept = [{k: v for k, v in row.items() if k != "evidence" and k not in ours} for row in rows]
     if format.name in UNORDERED:
         return [dict(pairs) for pairs in sorted({_frozen(row) for row in kept}, key=repr)]
-    return kept
+    return sorted(kept, key=lambda row: row["media"] == "video") if format.name in BY_MEDIA else kept
 
 
 def _frozen(row: Row) -> tuple[tuple[str, Any], ...]:
