@@ -110,7 +110,7 @@ def _say_counts(lookup: Lookup) -> None:
     counts += [f"{number(count)} skipped ({shown(what)})" for what, count in lookup.skipped.items()]
     counts += [f"{number(lookup.bad)} without a digest"] if lookup.bad else []
     say(f"{counted(lookup.hits + lookup.misses, 'line')} looked up: {', '.join(counts)}")
-    for name, count in (+lookup.unanswerable).items():
+    for name, count in lookup.unanswerable.items():
         held = ", ".join(lookup.opened.algorithms) or "nothing"
         say(f"note: {counted(count, 'line')} with {name} cannot be found: the set holds {held}")
 

@@ -370,7 +370,6 @@ def verify_sums(fd: int, header: Header, name: str = "", threads: int = 1) -> No
         raise _malformed("has damaged checksums: copy it again, or build it again", name)
     wrong = np.flatnonzero(block_sums(fd, header, threads) != np.frombuffer(stored, "<u8"))
     if len(wrong):
-        start, count = HEADER + int(wrong[0]) * BLOCK, len(wrong)
-        raise _malformed(
-            f"is damaged: {count} block{'s'[: count != 1]} of 1 MiB, the first from byte {start} on; copy it again", name
-        )
+        start = HEADER + int(wrong[0]) * BLOCK
+        blocks = "1 block" if len(wrong) == 1 else f"{len(wrong)} blocks"
+        raise _malformed(f"is damaged: {blocks} of 1 MiB, the first from byte {start} on; copy it again", name)

@@ -226,7 +226,8 @@ class Lookup:
         for number, (keys, _) in enumerate(block.digests):
             if not self._held(keys):
                 mine = len(block.lines) if len(block.digests) == 1 else int(np.count_nonzero(columns == number))
-                self.unanswerable[ALGORITHM_OF[keys.shape[1]]] += mine
+                if mine:
+                    self.unanswerable[ALGORITHM_OF[keys.shape[1]]] += mine
 
     def _found(self, keys: Keys, count: int) -> Ranks:
         self.looked_up[ALGORITHM_OF[keys.shape[1]]] += count

@@ -34,7 +34,7 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
         stop = held + size
         fresh = held
         if returns is None:
-            fresh, returns = 0, _ends_in_returns(buffer[:stop], size == 0)
+            fresh, returns = 0, _ends_in_returns(buffer, stop, size == 0)
         if returns:
             buffer[fresh:stop] = buffer[fresh:stop].replace(b"\r", b"\n")
         whole = buffer.rfind(b"\n", 0, stop) + 1 if size else stop
@@ -48,13 +48,12 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
         buffer[:held] = buffer[whole:stop]
 
 
-def _ends_in_returns(start: bytes | bytearray, whole: bool) -> bool | None:
+def _ends_in_returns(buffer: bytearray, stop: int, whole: bool) -> bool | None:
     """Tell whether the lines of a text end in CR; None where its start does not show it yet (LF may follow a last CR)."""
-    if b"\n" in start:
+    if buffer.find(b"\n", 0, stop) >= 0:
         return False
-    if whole or b"\r" in start[:-1]:
-        return b"\r" in start
-    return None
+    first = buffer.find(b"\r", 0, stop)
+    return first >= 0 if whole or 0 <= first < stop - 1 else None
 
 
 def _read_into(stream: BinaryIO, view: memoryview) -> int:

@@ -59,7 +59,10 @@ def each(function: Callable[[Value], Result], values: Iterable[Value], threads: 
     if failed is None and team.errors:
         failed = team.errors[0]
     if failed is not None:
-        raise failed
+        try:
+            raise failed
+        finally:
+            del failed, team  # or its traceback would keep this frame, and that the data, until they are collected
     return [found[place] for place in range(len(given))]
 
 

@@ -64,8 +64,10 @@ class Ours(Contender):
         def read(seed: int) -> None:
             if ask.what == "one random line":
                 _membership.limit_lines(mapping, *first, share, seed)
-            else:
+            elif ask.what == "two random lines":
                 _membership.limit_pairs(mapping, first, second, share, seed)
+            else:
+                raise NotImplementedError(ask.what)
 
         return lambda: each(read, seeds, ask.threads) and None
 
