@@ -25,7 +25,7 @@ static uint64_t limit_lines(const uint8_t *data, uint64_t lines, size_t count, u
         if (LIKELY(i >= LIMIT_AHEAD)) sum += load64(data + ring[(i - LIMIT_AHEAD) % LIMIT_RING]);
         const uint64_t place = limit_place(limit_random(seed + i), lines);
         ring[i % LIMIT_RING] = place;
-        PREFETCH(data + place);
+        PREFETCH_MANY(data + place);
     }
     return sum;
 }
@@ -37,12 +37,12 @@ static uint64_t limit_pairs(const uint8_t *first, uint64_t first_lines, const ui
     for (size_t i = 0; i < count + 2 * LIMIT_AHEAD; i++) {
         const uint64_t place = limit_place(limit_random(seed + i), first_lines);
         near[i % LIMIT_RING] = place;
-        PREFETCH(first + place);
+        PREFETCH_MANY(first + place);
         if (LIKELY(i >= LIMIT_AHEAD)) {
             const uint64_t word = load64(first + near[(i - LIMIT_AHEAD) % LIMIT_RING]);
             const uint64_t next = limit_place(limit_random(word + i), second_lines);
             far[(i - LIMIT_AHEAD) % LIMIT_RING] = next;
-            PREFETCH(second + next);
+            PREFETCH_MANY(second + next);
         }
         if (LIKELY(i >= 2 * LIMIT_AHEAD)) sum += load64(second + far[(i - 2 * LIMIT_AHEAD) % LIMIT_RING]);
     }

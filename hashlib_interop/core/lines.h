@@ -21,6 +21,7 @@ enum {
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
+    AHEAD = 1536, /* bytes: how early the digests are sent for; the processor, busy with lines, comes too late */
 };
 
 static const uint64_t LINE_RANKS = (UINT64_C(1) << 40) - 1;
@@ -74,8 +75,8 @@ ALWAYS_INLINE int rest_equal(const uint8_t *digest, const uint8_t *record, size_
     return differing == 0;
 }
 
-/* Which slots of a line hold a fingerprint, counted or not: bit i for slot i. */
-ALWAYS_INLINE uint32_t line_match_scalar(const uint8_t *line, unsigned fingerprint) {
+/* Which 16-bit words of a line, of its head too, are equal to a fingerprint: bit i for word i. */
+ALWAYS_INLINE uint32_t line_equal_scalar(const uint8_t *line, unsigned fingerprint) {
     const uint64_t low = UINT64_C(0x7FFF7FFF7FFF7FFF), wanted = fingerprint * UINT64_C(0x0001000100010001);
     uint32_t found = 0;
     for (unsigned i = 0; i < 8; i++) {
@@ -83,18 +84,21 @@ ALWAYS_INLINE uint32_t line_match_scalar(const uint8_t *line, unsigned fingerpri
         const uint64_t equal = ~(((differing & low) + low) | differing) & ~low; /* high bits of the lanes */
         found |= (uint32_t)((equal >> 15) * UINT64_C(0x0001000200040008) >> 48 & 0xF) << (4 * i);
     }
-    return found >> (LINE_HEAD / 2);
+    return found;
 }
 
 #ifdef HAVE_AVX2
-TARGET_AVX2 ALWAYS_INLINE uint32_t line_match_avx2(const uint8_t *line, unsigned fingerprint) {
+TARGET_AVX2 ALWAYS_INLINE uint32_t line_equal_avx2(const uint8_t *line, unsigned fingerprint) {
     const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
     const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
     const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)(line + 32)), wanted);
     const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
-    return (uint32_t)_mm256_movemask_epi8(bytes) >> (LINE_HEAD / 2);
+    return (uint32_t)_mm256_movemask_epi8(bytes);
 }
 #endif
+
+/* The slots among the words that are equal. */
+ALWAYS_INLINE uint32_t line_slots(uint32_t equal) { return equal >> (LINE_HEAD / 2); }
 
 /* The rank of a digest, or -1, in all cases: equal fingerprints, chains, damage. */
 NEVER_INLINE int64_t lines_walk(const struct group *group, const uint8_t *digest, uint64_t place) {
@@ -104,7 +108,7 @@ NEVER_INLINE int64_t lines_walk(const struct group *group, const uint8_t *digest
     for (int step = 0; step < CHAIN_LINES; step++) {
         const uint8_t *line = group->lines + at * LINE_BYTES;
         const uint64_t head = load64(line);
-        uint32_t slots = line_match_scalar(line, fingerprint) & line_counted(head);
+        uint32_t slots = line_slots(line_equal_scalar(line, fingerprint)) & line_counted(head);
         for (; slots; slots &= slots - 1) {
             const uint64_t rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
             if (rank >= group->n) return -1;
@@ -130,13 +134,19 @@ struct line_sight {
     uint64_t low;
 };
 
-/* What a batch has under way. Candidates are digests that their line did not settle; they are numbered, and kept
- * in rings: first they wait, then they have a record, which is the digest's own where the answer is known. */
+/* A digest that its line did not settle. Half a line of memory, which is written at once. */
+struct __attribute__((aligned(32))) line_candidate {
+    const uint8_t *digest, *line;
+    uint32_t equal; /* words of the line */
+};
+
+/* What a batch has under way. Candidates are numbered, and kept in rings: first they wait, then they have a
+ * record, which is the digest itself where the answer is known. */
 struct lines_flow {
     struct line_sight sights[2][BLOCK]; /* of this block and the next one */
-    const uint8_t *digests[RING], *lines[RING], *records[RING];
+    struct line_candidate candidates[RING];
+    const uint8_t *records[RING];
     uint64_t ranks[RING];
-    uint32_t slots[RING];
     size_t settled, aimed, queued; /* how many candidates are, and were, so far */
 };
 
@@ -145,7 +155,7 @@ ALWAYS_INLINE void line_seek(const struct group *group, struct line_sight *sight
     const unsigned __int128 t = (unsigned __int128)load_big(digest) * group->home;
     sight->line = group->lines + (uint64_t)(t >> 64) * LINE_BYTES;
     sight->low = (uint64_t)t;
-    PREFETCH(sight->line);
+    PREFETCH_MANY(sight->line);
 }
 
 /* The record of a rank; where that is none, one that is not equal to the digest. */
@@ -155,36 +165,40 @@ ALWAYS_INLINE const uint8_t *line_record_of(const struct group *group, uint64_t 
     return digest[8] ? zeros : ones;
 }
 
-/* As line_aim, for a candidate whose line has overflow, damage, or equal fingerprints. */
-NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, struct lines_flow *flow, size_t at) {
-    const uint8_t *digest = flow->digests[at], *line = flow->lines[at];
+/* As line_aim, for a candidate whose line has overflow, damage, or not one slot that is equal. */
+NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struct line_candidate *candidate,
+                                          uint64_t *rank) {
+    const uint8_t *digest = candidate->digest, *line = candidate->line;
     const uint64_t head = load64(line), place = line_place(load_big(digest), group->home);
-    const uint32_t slots = flow->slots[at] & line_counted(head);
+    const uint32_t slots = line_slots(candidate->equal) & line_counted(head);
     if (slots && !(slots & (slots - 1)) && !line_goes_on(line, head, place & 0xFFFF)) {
-        flow->ranks[at] = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
-        return line_record_of(group, flow->ranks[at], digest);
+        *rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        return line_record_of(group, *rank, digest);
     }
-    flow->ranks[at] = (uint64_t)lines_walk(group, digest, place);
-    return flow->ranks[at] < group->n ? digest : line_record_of(group, flow->ranks[at], digest);
+    *rank = (uint64_t)lines_walk(group, digest, place);
+    return *rank < group->n ? digest : line_record_of(group, *rank, digest);
 }
 
-/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal. */
+/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal and counts. */
 ALWAYS_INLINE void line_aim(const struct group *group, struct lines_flow *flow, size_t at, const size_t width) {
-    const uint32_t slots = flow->slots[at];
+    const struct line_candidate *candidate = flow->candidates + at;
+    const uint64_t head = load64(candidate->line);
+    const unsigned field = head >> 40 & 0xFF;
+    const uint32_t slots = line_slots(candidate->equal) & ((UINT32_C(1) << (field & 31)) - 1);
     const uint8_t *record;
-    if (LIKELY(!(slots & (slots - 1)))) {
-        flow->ranks[at] = (load64(flow->lines[at]) & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
-        record = line_record_of(group, flow->ranks[at], flow->digests[at]);
-    } else record = line_aim_rare(group, flow, at);
+    if (LIKELY(field <= LINE_SLOTS && (slots ^ (slots - 1)) > slots - 1)) { /* one bit */
+        flow->ranks[at] = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        record = line_record_of(group, flow->ranks[at], candidate->digest);
+    } else record = line_aim_rare(group, candidate, flow->ranks + at);
     flow->records[at] = record;
-    PREFETCH(record + group->from);
-    PREFETCH(record + width - 1); /* often the same line, which costs nothing; a branch would */
+    PREFETCH_MANY(record + group->from);
+    PREFETCH_MANY(record + width - 1); /* often the same line, which costs nothing; a branch would */
 }
 
 /* Compare the record of a candidate with its digest, and write the answer. */
 ALWAYS_INLINE void line_settle(const struct group *group, const struct lines_flow *flow, size_t at,
                                const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
-    const uint8_t *digest = flow->digests[at];
+    const uint8_t *digest = flow->candidates[at].digest;
     const int equal = rest_equal(digest, flow->records[at], group->from, width);
     const size_t i = (size_t)(digest - digests) / width;
     if (ranks) ranks[i] = (int64_t)(flow->ranks[at] | (uint64_t)(equal - 1));

@@ -1,12 +1,13 @@
 /* Lookups in lines, included by lines.h for each instruction set: LINES_NAME names, LINES_TARGET permits. */
 
 /* The slots of a line that hold a fingerprint and count. With overflow, or damage, there may be others too. */
-LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_slots)(const uint8_t *line, unsigned fingerprint,
+LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_found)(const uint8_t *line, unsigned fingerprint,
                                                            unsigned field) {
+    const uint32_t slots = line_slots(LINES_NAME(line_equal)(line, fingerprint));
 #ifdef LINES_BZHI
-    return LINES_BZHI(LINES_NAME(line_match)(line, fingerprint), field);
+    return LINES_BZHI(slots, field);
 #else
-    return LINES_NAME(line_match)(line, fingerprint) & ((UINT32_C(1) << (field & 31)) - 1);
+    return slots & ((UINT32_C(1) << (field & 31)) - 1);
 #endif
 }
 
@@ -20,7 +21,7 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
     rest_expect(group, rank_expected(group, x, (uint64_t)(t >> 64), (uint64_t)t), width);
     const uint64_t head = load64(line);
     const unsigned field = head >> 40 & 0xFF;
-    const uint32_t slots = LINES_NAME(line_slots)(line, (unsigned)((uint64_t)t >> 48), field);
+    const uint32_t slots = LINES_NAME(line_found)(line, (unsigned)((uint64_t)t >> 48), field);
     if (UNLIKELY(field > LINE_SLOTS || (slots & (slots - 1))))
         return lines_walk(group, digest, (uint64_t)(t >> 48));
     if (!slots) return -1;
@@ -29,17 +30,18 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
     return foreseen(rest_equal(digest, line_record(group, rank), group->from, width)) ? (int64_t)rank : -1;
 }
 
-/* Look at the line of a digest; queue the digest, unless that settles it. Return how many are queued then. */
+/* Look at the line of a digest; queue the digest, unless no word is equal and nothing overflows. What else is
+ * to be looked at is looked at then: this is all that is done for most digests that are not there. Return how
+ * many are queued. */
 LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
                                                         const uint8_t *digest, size_t queued) {
     const uint8_t *line = sight->line;
-    const unsigned field = line[LINE_FIELD], fingerprint = load16((const uint8_t *)&sight->low + 6);
-    const uint32_t rare = field > LINE_SLOTS ? UINT32_C(3) << 30 : 0; /* looks like two slots */
-    const uint32_t slots = LINES_NAME(line_slots)(line, fingerprint, field) | rare;
-    flow->slots[queued % RING] = slots;
-    flow->digests[queued % RING] = digest;
-    flow->lines[queued % RING] = line;
-    return queued + (slots != 0);
+    const uint32_t equal = LINES_NAME(line_equal)(line, load16((const uint8_t *)&sight->low + 6));
+    struct line_candidate *candidate = flow->candidates + queued % RING;
+    candidate->digest = digest;
+    candidate->line = line;
+    candidate->equal = equal;
+    return queued + ((equal | (line[LINE_FIELD] & 0x80)) != 0);
 }
 
 /* Sift the `now` digests of a block, and seek the `next` ones behind it. */
@@ -49,6 +51,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group
     const struct line_sight *sights = flow->sights[half];
     struct line_sight *coming = flow->sights[half ^ 1];
     size_t i = 0, queued = flow->queued;
+    for (size_t ahead = 0; ahead < BLOCK * width; ahead += 64) PREFETCH_MANY((uintptr_t)digests + AHEAD + ahead);
     for (; i < next; i++) {
         line_seek(group, coming + i, digests + (BLOCK + i) * width);
         queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
