@@ -6,6 +6,7 @@ an exception: the caller rejects these rows with their position.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from hashlib_interop import kernels
 from hashlib_interop.algorithms import ALGORITHMS
 from hashlib_interop.kernels import Bytes, Mask, Places
 from hashlib_interop.model import CLASSIFICATION, ENTRY_SCHEMA, EVIDENCE, FINGERPRINT, HANDLING, STAMP
+
+_STRING = pa.string()
 
 
 def mask_of(array: pa.Array) -> Mask:
@@ -87,15 +90,20 @@ def encode_hex(values: pa.FixedSizeBinaryArray, upper: bool = False) -> pa.Strin
     return texts if not values.null_count else pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string()))
 
 
-def repeated(text: str, count: int) -> pa.StringArray:
-    """Return a column of one text again and again."""
-    data = text.encode()
-    return _texts_of(np.frombuffer(data * count, np.uint8), len(data), count)
+def same(value: str | None, count: int, kind: pa.DataType = _STRING) -> pa.Array:
+    """Return a column of one value, a slice of one that is kept: for few values, in many columns of about one size."""
+    return _kept(value, kind, 1 << count.bit_length()).slice(0, count)
+
+
+@functools.lru_cache(32)
+def _kept(value: str | None, kind: pa.DataType, size: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), size)
 
 
 def _texts_of(chars: Bytes, length: int, count: int) -> pa.StringArray:
     """Return texts that all have one length in bytes as a column."""
-    offsets = np.arange(count + 1, dtype=np.int32) * length
+    offsets = np.arange(count + 1, dtype=np.int32)
+    offsets *= length
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(chars))
 
 

@@ -33,7 +33,7 @@ def close_up(records: Bytes, start: int, n: int, to: int) -> None:
     """Move n records down."""
 
 def hex_lines(
-    data: Bytes, width: int, final: bool, trailing: bool, skip_bad: bool, places: bool
+    data: Bytes | bytes | memoryview, width: int, final: bool, trailing: bool, skip_bad: bool, places: bool
 ) -> tuple[Bytes, Numbers | None, list[Numbers], int, int, int, bool]:
     """Return what `HexLines` is made of: the digests; number, start and stop of their lines, (3, n); number
     and start of bad lines, (2, k) each; bytes, lines and empty lines taken; whether a bad line ended it."""

@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -172,27 +173,42 @@ def close_up(uint8_t[:, ::1] records, size_t start, size_t n, size_t to):
             memmove(&records[to, 0], &records[start, 0], n * width)
 
 
-def hex_lines(const uint8_t[::1] data, size_t width, bint final, bint trailing, bint skip_bad, bint places):
-    cdef hexlines h
-    cdef int state = HEXLINES_FULL
+def hex_lines(data, size_t width, bint final, bint trailing, bint skip_bad, bint places):
+    # Buffers, not views of arrays: made for every block of a text, those take as long as a thousand lines.
     cdef hexlines_function *decode = hexlines_of_width(width)
     if decode is NULL:
         raise ValueError(f"no digests of {width} bytes")
-    cdef size_t size = data.shape[0], most = (size + 1) // (2 * width + 1) + 1
-    cdef uint8_t[:, ::1] digest_rows = np.empty((most, width), np.uint8)
+    cdef Py_buffer text, room
+    PyObject_GetBuffer(data, &text, PyBUF_SIMPLE)
+    try:
+        digests = np.empty((<size_t>(text.len + 1) // (2 * width + 1) + 1, width), np.uint8)
+        PyObject_GetBuffer(digests, &room, PyBUF_WRITABLE)
+        try:
+            return _hex_lines(decode, &text, &room, digests, final, trailing, skip_bad, places)
+        finally:
+            PyBuffer_Release(&room)
+    finally:
+        PyBuffer_Release(&text)
+
+
+cdef _hex_lines(
+    hexlines_function *decode, Py_buffer *text, Py_buffer *room, digests, bint final, bint trailing, bint skip_bad, bint places
+):
+    cdef hexlines h
+    cdef int state = HEXLINES_FULL
     cdef int64_t[:, ::1] noted_rows, bad_rows
     memset(&h, 0, sizeof(h))
-    h.size, h.final, h.trailing, h.skip, h.digests = size, final, trailing, skip_bad, &digest_rows[0, 0]
+    h.data, h.size, h.digests = <const uint8_t *>text.buf, text.len, <uint8_t *>room.buf
+    h.final, h.trailing, h.skip = final, trailing, skip_bad
     noted, bad, waiting = None, None, []
     if places:
-        noted = np.empty((3, most), np.int64)
+        noted = np.empty((3, len(digests)), np.int64)
         noted_rows = noted
         h.numbers, h.starts, h.stops = &noted_rows[0, 0], &noted_rows[1, 0], &noted_rows[2, 0]
     if skip_bad:
         bad = np.empty((2, BAD_ROOM), np.int64)
         bad_rows = bad
         h.bad_numbers, h.bad_starts, h.bad_room = &bad_rows[0, 0], &bad_rows[1, 0], BAD_ROOM
-    h.data = &data[0] if size else &digest_rows[0, 0]
     while state == HEXLINES_FULL:
         with nogil:
             state = decode(&h)
@@ -201,4 +217,4 @@ def hex_lines(const uint8_t[::1] data, size_t width, bint final, bint trailing, 
             h.bad = 0
     if places:
         noted = noted[:, :h.count]
-    return digest_rows.base[:h.count], noted, waiting, h.at, h.lines, h.empty, state == HEXLINES_BAD
+    return digests[:h.count], noted, waiting, h.at, h.lines, h.empty, state == HEXLINES_BAD

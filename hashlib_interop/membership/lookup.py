@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hashlib_interop import kernels
-from hashlib_interop.columns import encode_hex, fixed_binary, repeated
+from hashlib_interop.columns import encode_hex, fixed_binary, same
 from hashlib_interop.compression import compression_of
 from hashlib_interop.errors import MalformedInput, shown
 from hashlib_interop.files import Progress, faults_named, open_input, recoded
@@ -95,8 +95,7 @@ class Opened:
     def said(self, ranks: Ranks, width: int) -> list[pa.Array]:
         """Return number, sources and classifications by rank, null where the set does not say."""
         if isinstance(self.set, Filter) or not self.carries:
-            size = 1 << len(ranks).bit_length()  # few are made
-            return [_nulls(name, size).slice(0, len(ranks)) for name in _SAID]
+            return [same(None, len(ranks), RESULT.field(name).type) for name in _SAID]
         return [column.combine_chunks() for column in self.set.payload_at(ranks, width).columns]
 
     def verify(self, *, content: bool = True, threads: int | None = None) -> None:
@@ -124,11 +123,6 @@ class Opened:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.set.close()
-
-
-@functools.cache
-def _nulls(name: str, size: int) -> pa.Array:
-    return pa.nulls(size, RESULT.field(name).type)
 
 
 def open_set(path: Path) -> Opened:
@@ -248,8 +242,8 @@ class Lookup:
         """Return lines as they are shown with one of their digests."""
         keys, found = block.digests[number][0], ranks[rows]
         values = [
-            pa.array(block.lines[rows]),
-            repeated(ALGORITHM_OF[keys.shape[1]], len(rows)),
+            pa.array(block.numbers(rows)),
+            same(ALGORITHM_OF[keys.shape[1]], len(rows)),
             encode_hex(fixed_binary(taken(keys, rows))),
             pa.array(found >= 0),
             *self.opened.said(found, keys.shape[1]),

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from hashlib_interop import kernels
 from hashlib_interop.algorithms import ALGORITHMS, algorithm_named
-from hashlib_interop.columns import lengths_of, mask_of, repeated
+from hashlib_interop.columns import lengths_of, mask_of, same
 from hashlib_interop.delimited import Dialect, Rows, read_rows
 from hashlib_interop.errors import BadDigest, BadOption, shown
 from hashlib_interop.format import Reading
@@ -63,9 +63,13 @@ class Block:
     stands in these lines, as binary or as text: a file name, a record.
     """
 
-    lines: Numbers
+    lines: Numbers | range
     digests: Sequence[tuple[Keys, Mask | None]]
     texts: Texts
+
+    def numbers(self, rows: Numbers) -> Numbers:
+        """Return the numbers of some lines."""
+        return rows + self.lines.start if isinstance(self.lines, range) else self.lines[rows]
 
 
 @dataclass
@@ -106,9 +110,9 @@ class Text:
             all_there = len(found.digests) == found.lines and found.consumed == len(data)
             self.regular = all_there and found.lines * (2 * self.width + 1) == len(data)
         if self.regular:
-            lines = np.arange(self.line, self.line + found.lines)
-            self.line += found.lines
-            yield Block(lines, [(found.digests, None)], lambda rows: repeated("", len(rows)))
+            lines = range(self.line, self.line + found.lines)
+            self.line = lines.stop
+            yield Block(lines, [(found.digests, None)], lambda rows: same("", len(rows)))
         else:
             yield from self._of_other_lines(data)
 
@@ -302,7 +306,7 @@ _MARKS, _BLANKS = _marked(b",;:|"), _marked(b" \t")
 
 def _together(parts: Sequence[Block]) -> Block:
     """Return blocks of one column each as one, the lines in order: a column a block, null in the rows of the others."""
-    lines = np.concatenate([part.lines for part in parts])
+    lines = np.concatenate([np.asarray(part.lines) for part in parts])
     order = np.argsort(lines, kind="stable")
     owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])[order]
     place = np.concatenate([np.arange(len(part.lines)) for part in parts])[order]

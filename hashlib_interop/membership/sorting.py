@@ -315,10 +315,8 @@ def hex_lines(
     before the first one, or, with `skip_bad`, goes on. With `places`, the number and place of each digest's
     line are given too.
     """
-    block = data if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
     decode = sorting_numpy.hex_lines if compiled is None else compiled.hex_lines
-    found = decode(block, width, final, trailing, skip_bad, places)
-    digests, noted, bad, consumed, lines, empty, stopped = found
+    digests, noted, bad, consumed, lines, empty, stopped = decode(data, width, final, trailing, skip_bad, places)
     bad_numbers, bad_starts = np.hstack(bad) if bad else (_NONE, _NONE)
     first: tuple[int | None, int | None] = (lines, consumed) if stopped else (None, None)
     if bad:

@@ -41,9 +41,10 @@ def _words(rows: Bytes, at: int) -> Any:
 
 
 def hex_lines(
-    data: Bytes, width: int, final: bool, trailing: bool, skip_bad: bool, places: bool
+    text: Bytes | bytes | memoryview, width: int, final: bool, trailing: bool, skip_bad: bool, places: bool
 ) -> tuple[Any, ...]:
     """Find all lines, then decode those of the right length together."""
+    data = np.frombuffer(text, np.uint8)
     if width not in DIGESTS:
         raise ValueError(f"no digests of {width} bytes")
     starts, stops, nexts = _lines(data, final)
