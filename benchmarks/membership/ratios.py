@@ -12,7 +12,7 @@ from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP
 from benchmarks.membership.data import WIDTH
 from benchmarks.membership.measuring import Key, Results
 from benchmarks.membership.plan import LARGE, MIDDLE, SMALL
-from benchmarks.membership.roster import FILE, HEX, LINE, OPEN, OURS, PAIR, SET, SORT
+from benchmarks.membership.roster import FILE, HEX, LINE, OPEN, OURS, PAIR, READ, SET, SORT
 
 BILLION = Path(__file__).parents[1] / "results/billion.json"
 WITHOUT = "hashlib_interop without compiler"
@@ -117,6 +117,11 @@ def _hex(results: Results, size: Size) -> float | None:
     return results.times(whole, Key(OURS, size(SMALL), HEX, 0, 1))
 
 
+def _hex_read(results: Results, size: Size) -> float | None:
+    whole = Key("bytes.fromhex of the whole text", size(SMALL), HEX, 0, 1)
+    return results.times(whole, Key(READ, size(SMALL), HEX, 0, 1))
+
+
 def _file(results: Results, size: Size) -> float | None:
     return results.times(Key(SET, size(MIDDLE), FILE, 10, 1), Key(OURS, size(MIDDLE), FILE, 10, 1))
 
@@ -157,6 +162,7 @@ BARS = (
     Bar("sort_times_duckdb_10m", 9, "DuckDB's distinct and order by ours", _sorting("DuckDB")),
     Bar("sort_times_sort_u_1m", 30, "sort -u by ours", _sorting("sort -u", SMALL)),
     Bar("hex_lines_times_fromhex", 10, "bytes.fromhex(whole text) by our hex lines", _hex),
+    Bar("fromhex_times_reading", None, "the same by a bare read of the text: what the machine gives", _hex_read),
     Bar("file_to_hits_times_for_line", 20, "`for line in f` and set by our lookup of a text", _file),
     Bar("billion_keys", 1e9, "SHA-1 keys built and looked up, recorded in results/billion.json", _billion("keys")),
     Bar("billion_peak_gib", 8, "peak memory of that in GiB", _billion("build peak memory GiB"), True),

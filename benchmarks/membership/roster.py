@@ -23,6 +23,7 @@ ONES = (HOT, HOT_LOOP, HIT, MISS, LOOP)
 OURS, SET = "hashlib_interop", "set"
 LINE, PAIR = "one random line", "two random lines"
 OPEN, FIRST, SORT, HEX, FILE = "open", "first answer", "sort", "hex lines", "file to hits"
+READ = "a bare read of it"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ SORTS = {
 TEXTS = {
     OURS: Entry("ours:OurHexLines", "ours", note="each line checked"),
     "bytes.fromhex of the whole text": Entry("builtin:FromHex", "ours"),
+    READ: Entry("builtin:Reading", "ours", note="nothing decoded"),
     "bytes.fromhex of each line": Entry("builtin:FromHexByLine", "ours"),
 }
 """Decoding of hex lines."""

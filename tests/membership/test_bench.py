@@ -57,6 +57,7 @@ BARS = {
     "sort_times_duckdb_10m": (">=", 9),
     "sort_times_sort_u_1m": (">=", 30),
     "hex_lines_times_fromhex": (">=", 10),
+    "fromhex_times_reading": (">=", None),
     "file_to_hits_times_for_line": (">=", 20),
     "billion_keys": (">=", 1e9),
     "billion_peak_gib": ("<=", 8),

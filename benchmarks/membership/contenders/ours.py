@@ -135,8 +135,8 @@ class OurHexLines(Contender):
         return lambda: decoded(text)
 
 
-def decoded(text: memoryview, block: int = 1 << 20) -> int:
-    """Decode a text block by block; return how many digests there were."""
+def decoded(text: memoryview, block: int = 1 << 19) -> int:
+    """Decode a text by blocks that the cache holds with their digests; return how many there were."""
     from hashlib_interop.membership.sorting import hex_lines
 
     at = count = 0
@@ -144,4 +144,5 @@ def decoded(text: memoryview, block: int = 1 << 20) -> int:
         part = hex_lines(text[at : at + block], data.WIDTH, final=at + block >= len(text))
         assert part.bad_line is None
         at, count = at + part.consumed, count + len(part.digests)
+        del part  # the next digests may have its place
     return count
