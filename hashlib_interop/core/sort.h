@@ -20,6 +20,7 @@
 #define SORT_INLINE static inline __attribute__((always_inline))
 
 enum { SORT_SMALL = 24, SORT_MOST_BITS = 14, SORT_LINE = 128, SORT_SCRATCH = 2 << 20, SORT_WIDEST = 80 };
+enum { SORT_AHEAD = 4096 }; /* bytes: how early records beyond the cache are sent for */
 
 /* What one thread needs beside the records. */
 typedef struct {
@@ -114,9 +115,11 @@ SORT_INLINE size_t sort_put(const uint8_t *record, uint64_t word, size_t at, uin
 }
 
 /* Put n records, nearly in order, one after another into `to`, each once; return how many there are. They
- * agree in the bytes before `at`. Of two that follow each other the lower goes first, without a branch: that
+ * agree before `bit`. Words are compared that records are copied by: one that lay across two of these would
+ * have to wait for both. Of two that follow each other the lower goes first, without a branch: that
  * settles most of what is out of order. Both are copied, because `to` may overtake where they came from. */
-SORT_INLINE size_t sort_insert(const uint8_t *from, size_t n, size_t at, uint8_t *to, size_t w) {
+SORT_INLINE size_t sort_insert(const uint8_t *from, size_t n, size_t bit, uint8_t *to, size_t w) {
+    const size_t at = sort_byte(bit, w) / 8 * 8;
     uint8_t pair[2][SORT_WIDEST];
     size_t count = 0, held = 0;
     uint64_t high = sort_word(from + at);
@@ -174,7 +177,7 @@ SORT_INLINE size_t sort_cached(uint8_t *from, size_t n, uint8_t *spare, size_t b
         if (bit == 8 * w) return memmove(to, from, w), (size_t)1;
     }
     sort_spread(from, n, spare, bit, bits, room->counts, w);
-    if (most <= SORT_SMALL) return sort_insert(spare, n, sort_byte(bit, w), to, w);
+    if (most <= SORT_SMALL) return sort_insert(spare, n, bit, to, w);
     for (size_t i = 0, end; i < n; i = end) {
         end = sort_run_end(spare, i, n, bit, bits, w);
         count += self(spare + i * w, end - i, from + i * w, bit + bits, to + count * w, room);
@@ -242,17 +245,25 @@ SORT_INLINE size_t sort_large(uint8_t *from, size_t n, size_t bit, uint8_t *to, 
 /* Sort in the way that is right for how many there are. */
 SORT_INLINE size_t sort_any(uint8_t *from, size_t n, uint8_t *spare, size_t bit, uint8_t *to, sort_room *room,
                             size_t w, sort_function *self) {
-    if (n <= SORT_SMALL) return sort_insert(from, n, sort_byte(bit, w), to, w);
+    if (n <= SORT_SMALL) return sort_insert(from, n, bit, to, w);
     if (!spare && n * w > SORT_SCRATCH) return sort_large(from, n, bit, to, room, w, self);
     return sort_cached(from, n, spare ? spare : room->spare, bit, to, room, w, self);
 }
 
 /* Beyond the cache --------------------------------------------------------------------------------- */
 
+/* Send for what comes behind a record, wherever that is: the processor alone does so too late. */
+SORT_INLINE void sort_send_for(const uint8_t *record) {
+    __builtin_prefetch((const void *)((uintptr_t)record + SORT_AHEAD));
+}
+
 /* Add to `counts` how many records have each digit. */
 SORT_INLINE void sort_count_any(const uint8_t *from, size_t n, size_t bit, size_t bits, uint64_t *counts,
                                 size_t w) {
-    for (size_t i = 0; i < n; i++) counts[sort_digit(from + i * w, bit, bits, w)]++;
+    for (size_t i = 0; i < n; i++) {
+        sort_send_for(from + i * w);
+        counts[sort_digit(from + i * w, bit, bits, w)]++;
+    }
 }
 
 /* Write a buffer past the cache: it is read again only when its bucket is sorted. */
@@ -282,6 +293,7 @@ SORT_INLINE int sort_scatter_any(const uint8_t *from, size_t n, size_t bit, size
                                  sort_bucket *buckets, uint8_t *lines, size_t w) {
     const size_t stride = sort_line_stride(w);
     for (size_t i = 0; i < n; i++) {
+        sort_send_for(from + i * w);
         const size_t b = sort_digit(from + i * w, bit, bits, w);
         uint8_t *line = lines + b * stride;
         const uint64_t at = buckets[b].next, within = at % SORT_LINE, base = at - within;
