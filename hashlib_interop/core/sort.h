@@ -136,10 +136,10 @@ SORT_INLINE size_t sort_insert(const uint8_t *from, size_t n, size_t bit, uint8_
     return sort_put(pair[held], high, at, to, count, w);
 }
 
-/* How many bits to take at once of n records, at least 2: one or two records a place (more places take longer to
- * add up than they save), or, where records are many, half of these bits. */
+/* How many bits to take at once of n records, at least 2: about one record a place (fewer have to be put in order,
+ * more places have to be added up), or, where records are many, half of these bits. */
 static inline size_t sort_bits(size_t n) {
-    const size_t all = 63 - (size_t)__builtin_clzll(n);
+    const size_t all = 63 - (size_t)__builtin_clzll(n + n / 2);
     return all < SORT_MOST_BITS ? all : (all + 1) / 2;
 }
 

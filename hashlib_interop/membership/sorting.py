@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 """Called with the records done and their total."""
 
 _CACHED = 1 << 21
-_BUCKET = 1 << 16
+_BUCKET = 1 << 15
 _MOST_BITS = 11
 _LINE = 64
 _GROUPS = 4
