@@ -17,6 +17,7 @@ from hashlib_interop.kernels import Bytes
 BLOCK = 2 << 20
 """What is read at once: enough that what is made for each block does not count, and little enough for the cache."""
 LINE_LIMIT = 1 << 20
+_OVERLONG = f"a line of more than {LINE_LIMIT:,} bytes: no list of digests"
 Numbers = npt.NDArray[np.int64]
 
 
@@ -38,14 +39,26 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
         if returns:
             buffer[fresh:stop] = buffer[fresh:stop].replace(b"\r", b"\n")
         whole = buffer.rfind(b"\n", 0, stop) + 1 if size else stop
+        if _overlong(buffer, whole):
+            raise reading.malformed(_OVERLONG)
         if whole:
             yield np.frombuffer(buffer, np.uint8, whole)
         if not size:
             return
         held = stop - whole
         if held > LINE_LIMIT:
-            raise reading.malformed(f"a line of more than {LINE_LIMIT:,} bytes: no list of digests")
+            raise reading.malformed(_OVERLONG)
         buffer[:held] = buffer[whole:stop]
+
+
+def _overlong(buffer: bytearray, whole: int) -> bool:
+    """Tell whether one of the lines in the first bytes is too long; looks for the last end within reach, not for all."""
+    start = 0
+    while whole - start > LINE_LIMIT:
+        start, before = buffer.rfind(b"\n", start, start + LINE_LIMIT + 1) + 1, start
+        if start <= before:
+            return True
+    return False
 
 
 def _ends_in_returns(buffer: bytearray, stop: int, whole: bool) -> bool | None:

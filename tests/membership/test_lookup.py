@@ -21,6 +21,7 @@ from hashlib_interop.errors import BadOption, FileFault, MalformedInput, TooMany
 from hashlib_interop.membership.fuse import Filter
 from hashlib_interop.membership.hashset import HashSet
 from hashlib_interop.membership.lookup import RESULT, Lookup, Opened, open_set
+from hashlib_interop.membership.text_lines import BLOCK, LINE_LIMIT
 
 KNOWN = 200
 """Of the made-up files, those with a lower number are in the set."""
@@ -252,6 +253,20 @@ def test_digests_of_an_algorithm_that_the_set_does_not_hold_are_said(hash_set: P
 def test_a_line_over_a_mebibyte_is_no_list(hash_set: Path) -> None:
     with pytest.raises(MalformedInput, match="no list of digests"):
         looked_up(hash_set, b"a" * (4 << 20))
+
+
+@pytest.mark.parametrize("before", [0, 40, LINE_LIMIT - 1, BLOCK - 40, BLOCK + 7])
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\nd41d8cd98f00b204e9800998ecf8427e\n"])
+def test_the_limit_of_a_line_is_the_same_wherever_it_stands(hash_set: Path, before: int, more: int, end: bytes) -> None:
+    """Blocks are longer than a line may be; where their bounds fall does not matter."""
+    head = (b"#" * 7 + b"\n") * (before // 8) + b"\n" * (before % 8)
+    long = b"# " + b"x" * (LINE_LIMIT + more - 2)
+    if more:
+        with pytest.raises(MalformedInput, match="no list of digests"):
+            looked_up(hash_set, head + long + end)
+    else:
+        looked_up(hash_set, head + long + end)
 
 
 def test_file_names_that_are_no_utf8_are_escaped(hash_set: Path) -> None:
