@@ -30,7 +30,7 @@ from hashlib_interop.formats._cybertipline_carrying import CARRIES, own_extra, r
 from hashlib_interop.formats._cybertipline_download import rows_of_download
 from hashlib_interop.formats._cybertipline_record import NAME, record_xml
 from hashlib_interop.formats._cybertipline_reporting import WRAPPER, rows_of_documents
-from hashlib_interop.xml_documents import looked_at
+from hashlib_interop.streams import looked_at
 
 # Reader --------------------------------------------------------------------------------------------------
 

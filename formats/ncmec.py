@@ -33,7 +33,7 @@ from hashlib_interop.formats._ncmec_page import Page
 from hashlib_interop.formats._ncmec_pages import Pages, page_size
 from hashlib_interop.formats._ncmec_record import LAYOUT, NAME
 from hashlib_interop.model import Json
-from hashlib_interop.xml_documents import looked_at
+from hashlib_interop.streams import looked_at
 from hashlib_interop.xml_records import XmlRecords
 
 ENVIRONMENTS = (

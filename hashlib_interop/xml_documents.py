@@ -6,10 +6,9 @@ bounds are those of `xml_scanner.py`, and hold for what is skipped too.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn, cast
+from typing import BinaryIO, NoReturn
 from xml.parsers import expat
 
 from hashlib_interop.errors import MalformedInput
@@ -33,30 +32,6 @@ class Picked:
     label: Callable[[str], str]
     check_root: Callable[[str, str, Reading], None]
     wrapper: str = ""
-
-
-class _Rewound(io.RawIOBase):
-    """A stream of which the first bytes have been looked at. Closing it leaves the stream open."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head, self._rest = head, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._head[: len(buffer)] if self._head else self._rest.read(len(buffer))
-        self._head = self._head[len(data) :]
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def looked_at(stream: BinaryIO, size: int = CHUNK) -> tuple[bytes, BinaryIO]:
-    """Return the first `size` bytes of a stream (fewer at its end), and the stream from its start."""
-    head = b""
-    while len(head) < size and (more := stream.read(size - len(head))):
-        head += more
-    return head, cast(BinaryIO, _Rewound(head, stream))
 
 
 def trees(stream: BinaryIO, reading: Reading, picked: Picked) -> Iterator[Tree]:

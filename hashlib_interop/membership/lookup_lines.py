@@ -11,11 +11,10 @@ from __future__ import annotations
 import binascii
 import csv
 import functools
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +31,7 @@ from hashlib_interop.membership import sorting
 from hashlib_interop.membership.digest_keys import Keys
 from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
 from hashlib_interop.membership.text_lines import Numbers, all_lines, gathered, lines_at, whole_lines
+from hashlib_interop.streams import looked_at
 
 DELIMITERS = (",", ";", "\t", "|")
 HASHDEEP = b"%%%% HASHDEEP-1.0"
@@ -236,8 +236,9 @@ _NOTHING = pa.scalar(b"", pa.binary())
 
 def _of_columns(stream: BinaryIO, reading: Reading, wanted: Sequence[str]) -> Iterator[Block]:
     """Take named columns of delimited text; the delimiter is the one with which the header has these names."""
-    head = cast(io.BufferedReader, stream).peek(1 << 16).splitlines()
-    names, parts = read_rows(stream, reading, Dialect(_delimiter(head[0] if head else b"", wanted, reading)))
+    head, stream = looked_at(stream)
+    header = head.splitlines()[0] if head else b""
+    names, parts = read_rows(stream, reading, Dialect(_delimiter(header, wanted, reading)))
     places = [names.index(name) for name in wanted]
     for part in parts:
         cells = {name: part.columns[place].cast(pa.binary()) for name, place in zip(wanted, places, strict=True)}

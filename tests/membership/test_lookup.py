@@ -346,6 +346,15 @@ def test_a_column_of_a_csv(delimiter: str, hash_set: Path) -> None:
     assert lookup.skipped == {"record without a digest": 1} and [one.position for one in bad] == [6]
 
 
+def test_the_header_of_a_csv_may_come_in_pieces(hash_set: Path) -> None:
+    """As from a pipe whose writer is slow."""
+    text = f"file;MD5\na.jpg;{made_up('md5', 1)}\n".encode()
+    with open_set(hash_set) as opened:
+        lookup = Lookup(opened, columns=["MD5"])
+        found = list(lookup.stream(io.BufferedReader(Pieces(text, 3))))
+    assert lookup.hits == 1 and found[0]["line"].to_pylist() == [2]
+
+
 def test_several_columns_are_one_question_a_record(hash_set: Path) -> None:
     """A column may hold digests of several algorithms."""
     no = KNOWN + 1
