@@ -1,10 +1,11 @@
 /* Layout 1: lines of fingerprints, and the rest of each digest by rank. Lookups.
  *
  * One digest costs the latency of its line; its rest, which only the line can point to, is sent for at the same
- * time, around where it should be. A batch hides all latency: it goes in blocks, and while one is sifted, the lines of the next are on their way. Most digests that
- * are not there end at their line, without a branch. The others queue up; as soon as a block of them waits,
- * their rests are sent for, while the rests that the block before sent for are compared. Branches that cannot
- * be predicted cost more here than anywhere: while the processor goes back, it asks memory for nothing. */
+ * time, around where it should be. A batch hides all latency: it goes in blocks, and while one is sifted, the
+ * lines of the next are on their way. Most digests that are not there end at their line. The others queue up; as
+ * soon as a block of them waits, their rests are sent for, while the rests that the block before sent for are
+ * compared. Branches that cannot be predicted cost more here than anywhere: while the processor goes back, it
+ * asks memory for nothing. So there is one only where the block before had hardly anything that was there. */
 #ifndef HASHLIB_INTEROP_LINES_H
 #define HASHLIB_INTEROP_LINES_H
 
@@ -21,6 +22,7 @@ enum {
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
+    FEW = 1, /* candidates of a block; of digests that are not there, one in 160 overflows */
     AHEAD = 1536, /* bytes: how early the digests are sent for; the processor, busy with lines, comes too late */
 };
 
@@ -87,7 +89,19 @@ ALWAYS_INLINE uint32_t line_equal_scalar(const uint8_t *line, unsigned fingerpri
     return found;
 }
 
+/* Whether any word of a line is equal to a fingerprint. */
+ALWAYS_INLINE int line_holds_scalar(const uint8_t *line, unsigned fingerprint) {
+    return line_equal_scalar(line, fingerprint) != 0;
+}
+
 #ifdef HAVE_AVX2
+TARGET_AVX2 ALWAYS_INLINE int line_holds_avx2(const uint8_t *line, unsigned fingerprint) {
+    const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
+    const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
+    const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)(line + 32)), wanted);
+    return _mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0;
+}
+
 TARGET_AVX2 ALWAYS_INLINE uint32_t line_equal_avx2(const uint8_t *line, unsigned fingerprint) {
     const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
     const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
@@ -148,6 +162,7 @@ struct lines_flow {
     const uint8_t *records[RING];
     uint64_t ranks[RING];
     size_t settled, aimed, queued; /* how many candidates are, and were, so far */
+    int few;                       /* whether the last block had hardly any */
 };
 
 /* Find the line of a digest, and send for it. */

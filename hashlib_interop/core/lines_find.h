@@ -31,32 +31,35 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
 }
 
 /* Look at the line of a digest; queue the digest, unless no word is equal and nothing overflows. What else is
- * to be looked at is looked at then: this is all that is done for most digests that are not there. Return how
- * many are queued. */
+ * to be looked at is looked at then. Return how many are queued. With `few`, a branch passes by what is not there:
+ * that is the least to do, as long as it is foreseen. */
 LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
-                                                        const uint8_t *digest, size_t queued) {
+                                                        const uint8_t *digest, size_t queued, const int few) {
     const uint8_t *line = sight->line;
-    const uint32_t equal = LINES_NAME(line_equal)(line, load16((const uint8_t *)&sight->low + 6));
+    const unsigned fingerprint = load16((const uint8_t *)&sight->low + 6), overflow = line[LINE_FIELD] & 0x80;
+    if (few && LIKELY(!(LINES_NAME(line_holds)(line, fingerprint) | overflow))) return queued;
+    const uint32_t equal = LINES_NAME(line_equal)(line, fingerprint);
     struct line_candidate *candidate = flow->candidates + queued % RING;
     candidate->digest = digest;
     candidate->line = line;
     candidate->equal = equal;
-    return queued + ((equal | (line[LINE_FIELD] & 0x80)) != 0);
+    return queued + ((equal | overflow) != 0);
 }
 
 /* Sift the `now` digests of a block, and seek the `next` ones behind it. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow,
                                                        int half, const uint8_t *digests, size_t now,
-                                                       size_t next, const size_t width) {
+                                                       size_t next, const size_t width, const int few) {
     const struct line_sight *sights = flow->sights[half];
     struct line_sight *coming = flow->sights[half ^ 1];
     size_t i = 0, queued = flow->queued;
     for (size_t ahead = 0; ahead < BLOCK * width; ahead += 64) PREFETCH_MANY((uintptr_t)digests + AHEAD + ahead);
     for (; i < next; i++) {
         line_seek(group, coming + i, digests + (BLOCK + i) * width);
-        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
+        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued, few);
     }
-    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
+    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued, few);
+    flow->few = queued - flow->queued <= FEW;
     flow->queued = queued;
 }
 
@@ -67,13 +70,15 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
     const struct group known = *group; /* what is written cannot change it, which the compiler should see */
     struct lines_flow flow;
     flow.settled = flow.aimed = flow.queued = 0;
+    flow.few = 0;
     size_t now = count < BLOCK ? count : BLOCK;
     for (size_t i = 0; i < now; i++) line_seek(&known, flow.sights[0] + i, digests + i * width);
     for (size_t begin = 0, next; begin < count; begin += BLOCK, now = next) {
         const size_t left = count - begin - now;
         next = left < BLOCK ? left : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
-        LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width);
+        if (flow.few) LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width, 1);
+        else LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width, 0);
         if (flow.queued - flow.aimed >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
     }
     lines_turn(&known, &flow, flow.queued - flow.aimed, digests, ranks, there, width);
