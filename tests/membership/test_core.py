@@ -118,6 +118,19 @@ def test_a_table_answers_as_a_dict(width: int, n: int, asked: int, seed: int) ->
     check(keys, mixed[np.argsort(made(seed, len(mixed), 8).view(np.uint64).ravel())][:asked])
 
 
+@settings(max_examples=30)
+@given(st.sampled_from(ALL_WIDTHS), st.lists(st.tuples(st.integers(1, 150), st.sampled_from([0, 1, 33, 500, 999, 1000])), max_size=9))
+def test_stretches_of_hits_and_of_misses(width: int, stretches: list[tuple[int, int]]) -> None:
+    """What is done for a block depends on how many of the one before were there; the answers do not."""
+    keys, parts = ordered(made("stretches", 1500, width)), [made("", 0, width)]
+    for number, (count, of_1000) in enumerate(stretches):
+        mixed = made(f"absent {number}", count, width)
+        chosen = np.arange(count) * 7919 % 1000 < of_1000
+        mixed[chosen] = keys[np.arange(count)[chosen] * 31 % len(keys)]
+        parts.append(mixed)
+    check(keys, np.concatenate(parts))
+
+
 @pytest.mark.parametrize("width", ALL_WIDTHS)
 def test_no_single_bit_is_overlooked(width: int) -> None:
     """Every change of one bit of stored digests is absent."""
