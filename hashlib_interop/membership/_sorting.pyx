@@ -198,7 +198,8 @@ cdef _hex_lines(
     cdef int state = HEXLINES_FULL
     cdef int64_t[:, ::1] noted_rows, bad_rows
     memset(&h, 0, sizeof(h))
-    h.data, h.size, h.digests = <const uint8_t *>text.buf, text.len, <uint8_t *>room.buf
+    h.size, h.digests = text.len, <uint8_t *>room.buf
+    h.data = <const uint8_t *>text.buf if text.len else h.digests  # that of nothing may be NULL
     h.final, h.trailing, h.skip = final, trailing, skip_bad
     noted, bad, waiting = None, None, []
     if places:
