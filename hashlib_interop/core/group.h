@@ -18,7 +18,7 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define PREFETCH(address) __builtin_prefetch((address), 0, 3)
 /* To the second cache: more of these can be under way at once than of those to the first, and that is the rate
- * of a batch. What is sent for one at a time goes to the first. */
+ * of a batch in lines. What is sent for one at a time goes to the first. */
 #define PREFETCH_MANY(address) __builtin_prefetch((const void *)(address), 0, 2)
 
 /* Whether something holds, as a constant behind a branch. Where the branch can be predicted, what follows

@@ -2,7 +2,7 @@
  *
  * Three steps, each right for a size. Beyond the cache, records go to up to 2^11 buckets in another array,
  * through a small buffer for each bucket that is written past the cache. A bucket that fits the scratch goes
- * back and forth between the two, by as many bits as leave one record or two in a place; what is left is
+ * back and forth between the two, by as many bits as leave about one record in a place; what is left is
  * insertion. A bucket that does not fit (skewed lists, sorting in place) is split where it lies, by bytes.
  *
  * No step costs more than a few passes over the records, each uses up bits in which they differ, and what is

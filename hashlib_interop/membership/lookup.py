@@ -58,7 +58,7 @@ RESULT = pa.schema(
 first that the set could hold: the strongest, or that of the first column named), what the set says of it, and what else stood in the line."""
 
 _PEEKED = 1 << 16
-"""Less than a block, so that blocks are read past the buffer, and enough for the header of a CSV."""
+"""Less than a block, so that blocks are read past the buffer."""
 
 _SAID = ("number", "sources", "classifications")
 

@@ -17,6 +17,8 @@ from hashlib_interop.kernels import Bytes
 BLOCK = 2 << 20
 """What is read at once: enough that what is made for each block does not count, and little enough for the cache."""
 LINE_LIMIT = 1 << 20
+"""Bytes of a line without its end."""
+CR = ord("\r")
 _OVERLONG = f"a line of more than {LINE_LIMIT:,} bytes: no list of digests"
 Numbers = npt.NDArray[np.int64]
 
@@ -39,26 +41,30 @@ def whole_lines(stream: BinaryIO, reading: Reading) -> Iterator[Bytes]:
         if returns:
             buffer[fresh:stop] = buffer[fresh:stop].replace(b"\r", b"\n")
         whole = buffer.rfind(b"\n", 0, stop) + 1 if size else stop
-        if _overlong(buffer, whole):
+        good = _fitting(buffer, whole)
+        if good:
+            yield np.frombuffer(buffer, np.uint8, good)
+        if good < whole:
             raise reading.malformed(_OVERLONG)
-        if whole:
-            yield np.frombuffer(buffer, np.uint8, whole)
         if not size:
             return
         held = stop - whole
-        if held > LINE_LIMIT:
+        if held - (buffer[stop - 1] == CR) > LINE_LIMIT:
             raise reading.malformed(_OVERLONG)
         buffer[:held] = buffer[whole:stop]
 
 
-def _overlong(buffer: bytearray, whole: int) -> bool:
-    """Tell whether one of the lines in the first bytes is too long; looks for the last end within reach, not for all."""
+def _fitting(buffer: bytearray, whole: int) -> int:
+    """Return where the first line that is too long begins, or `whole`; looks for the last end within reach, not for all."""
     start = 0
-    while whole - start > LINE_LIMIT:
-        start, before = buffer.rfind(b"\n", start, start + LINE_LIMIT + 1) + 1, start
-        if start <= before:
-            return True
-    return False
+    while whole - start > LINE_LIMIT + 1:
+        end = buffer.rfind(b"\n", start, min(start + LINE_LIMIT + 2, whole))
+        fits = end >= start and (end - start <= LINE_LIMIT or buffer[end - 1] == CR or buffer.find(b"\n", start, end) >= 0)
+        if not fits:
+            return start
+        start = end + 1
+    fits = whole - start <= LINE_LIMIT or buffer[whole - 1] == CR or buffer.find(b"\n", start, whole) >= 0
+    return whole if fits else start
 
 
 def _ends_in_returns(buffer: bytearray, stop: int, whole: bool) -> bool | None:

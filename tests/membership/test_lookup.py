@@ -257,7 +257,7 @@ def test_a_line_over_a_mebibyte_is_no_list(hash_set: Path) -> None:
 
 @pytest.mark.parametrize("before", [0, 40, LINE_LIMIT - 1, BLOCK - 40, BLOCK + 7])
 @pytest.mark.parametrize("more", [0, 1])
-@pytest.mark.parametrize("end", [b"", b"\n", b"\nd41d8cd98f00b204e9800998ecf8427e\n"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\nd41d8cd98f00b204e9800998ecf8427e\n", b"\r\n\r\n"])
 def test_the_limit_of_a_line_is_the_same_wherever_it_stands(hash_set: Path, before: int, more: int, end: bytes) -> None:
     """Blocks are longer than a line may be; where their bounds fall does not matter."""
     head = (b"#" * 7 + b"\n") * (before // 8) + b"\n" * (before % 8)
@@ -267,6 +267,16 @@ def test_the_limit_of_a_line_is_the_same_wherever_it_stands(hash_set: Path, befo
             looked_up(hash_set, head + long + end)
     else:
         looked_up(hash_set, head + long + end)
+
+
+def test_what_stands_before_a_line_that_is_too_long_is_looked_up(hash_set: Path) -> None:
+    """As it would be if it had come alone."""
+    text = f"{made_up('md5', 1)}\n".encode() + b"x" * (LINE_LIMIT + 1) + b"\n"
+    with open_set(hash_set) as opened:
+        lookup = Lookup(opened)
+        with pytest.raises(MalformedInput, match="no list of digests"):
+            list(lookup.stream(io.BytesIO(text)))
+    assert lookup.hits == 1
 
 
 def test_file_names_that_are_no_utf8_are_escaped(hash_set: Path) -> None:

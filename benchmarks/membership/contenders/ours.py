@@ -127,7 +127,7 @@ class OurSort(Contender):
 
 
 class OurHexLines(Contender):
-    """Validate and decode hex lines, by blocks, as every reader does."""
+    """Validate and decode hex lines, by blocks that suit the cache (readers, which do more, take larger ones)."""
 
     def other(self, ask: Ask) -> Callable[[], Any]:
         """Decode a text that is in memory."""
