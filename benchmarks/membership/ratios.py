@@ -112,14 +112,9 @@ def _sorting(name: str, n: int = MIDDLE) -> Callable[[Results, Size], float | No
     return lambda results, size: results.times(Key(name, size(n), SORT, 0, 1), Key(OURS, size(n), SORT, 0, 1))
 
 
-def _hex(results: Results, size: Size) -> float | None:
-    whole = Key("bytes.fromhex of the whole text", size(SMALL), HEX, 0, 1)
-    return results.times(whole, Key(OURS, size(SMALL), HEX, 0, 1))
-
-
-def _hex_read(results: Results, size: Size) -> float | None:
-    whole = Key("bytes.fromhex of the whole text", size(SMALL), HEX, 0, 1)
-    return results.times(whole, Key(READ, size(SMALL), HEX, 0, 1))
+def _hex(by: str) -> Callable[[Results, Size], float | None]:
+    whole = "bytes.fromhex of the whole text"
+    return lambda results, size: results.times(Key(whole, size(SMALL), HEX, 0, 1), Key(by, size(SMALL), HEX, 0, 1))
 
 
 def _file(results: Results, size: Size) -> float | None:
@@ -161,8 +156,8 @@ BARS = (
     Bar("sort_times_polars_128_bit_10m", None, "polars' sort of 128-bit numbers by ours", _sorting("polars")),
     Bar("sort_times_duckdb_10m", 9, "DuckDB's distinct and order by ours", _sorting("DuckDB")),
     Bar("sort_times_sort_u_1m", 30, "sort -u by ours", _sorting("sort -u", SMALL)),
-    Bar("hex_lines_times_fromhex", 10, "bytes.fromhex(whole text) by our hex lines", _hex),
-    Bar("fromhex_times_reading", None, "the same by a bare read of the text: what the machine gives", _hex_read),
+    Bar("hex_lines_times_fromhex", 10, "bytes.fromhex(whole text) by our hex lines", _hex(OURS)),
+    Bar("fromhex_times_reading", None, "the same by a bare read of the text: what the machine gives", _hex(READ)),
     Bar("file_to_hits_times_for_line", 20, "`for line in f` and set by our lookup of a text", _file),
     Bar("billion_keys", 1e9, "SHA-1 keys built and looked up, recorded in results/billion.json", _billion("keys")),
     Bar("billion_peak_gib", 8, "peak memory of that in GiB", _billion("build peak memory GiB"), True),
