@@ -113,7 +113,7 @@ def _runs(hash_set: Any, path: Path, asked: dict[str, Keys]) -> Iterator[tuple[s
     first, second = ((span.offset, span.length) for span in (group.lines, group.rest_span))
     with path.open("rb") as file:
         mapping = _membership.Mapping(file.fileno(), path.stat().st_size)
-    yield "one random line", lambda: _membership.limit_lines(mapping, *first, QUERIES, SEED) and None, QUERIES
+    yield "one random line", lambda: _membership.limit_lines(mapping, first, QUERIES, SEED) and None, QUERIES
     yield "two random lines", lambda: _membership.limit_pairs(mapping, first, second, QUERIES, SEED) and None, QUERIES
     for name, queries in asked.items():
         yield name, lambda queries=queries: hash_set.contains(queries), len(queries)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from benchmarks.membership import data, machine
 from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP, MISS, Ask
 from benchmarks.membership.measuring import Ended, Results, Worker, measure, said
 from benchmarks.membership.roster import (
+    ASKED,
     CONTENDERS,
     FILE,
     FIRST,
@@ -46,7 +47,7 @@ RATIOS = {
     "cykhash": [("lookup", 50)],
 }
 """What the ratios need at 10 million keys."""
-SHARES = {LINE: 6, PAIR: 6, "lookup": 6}
+SHARES = {LINE: 6, PAIR: 6, ASKED: 6, "lookup": 6}
 TEXT_TIMES = 3
 """How many times as many rounds: what goes by the rate of memory, or is soon over, is what neighbours on the machine
 disturb most."""
@@ -83,7 +84,7 @@ def quick(plan: Plan, results: Results) -> None:
     sorts(replace(plan, rounds=plan.rounds * TEXT_TIMES), ["sort -u"], SMALL, results, (1,))
     texts(plan, list(TEXTS)[:3], results)
     if large == plan.size(LARGE):
-        _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), ("lookup", 0), ("lookup", 100)]}, results, SHARES, (1, 2))
+        _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), (ASKED, 0), ("lookup", 0), ("lookup", 100)]}, results, SHARES, (1, 2))
 
 
 def _at(
@@ -243,7 +244,7 @@ def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -
     if what in (OPEN, FIRST):
         return Ask(what, 20 if what == OPEN else 1, 0, threads)
     count = plan.size(counts.get(what, entry.queries))
-    return Ask(what, count, 0 if what in (LINE, PAIR) else rate, threads)
+    return Ask(what, count, 0 if what in (LINE, PAIR, ASKED) else rate, threads)
 
 
 def sorts(plan: Plan, others: list[str], size: int, results: Results, threads: Iterable[int] = (1, 2)) -> None:

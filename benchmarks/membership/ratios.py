@@ -12,7 +12,7 @@ from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP
 from benchmarks.membership.data import WIDTH
 from benchmarks.membership.measuring import Key, Results
 from benchmarks.membership.plan import LARGE, MIDDLE, SMALL
-from benchmarks.membership.roster import FILE, HEX, LINE, OPEN, OURS, PAIR, READ, SET, SORT
+from benchmarks.membership.roster import ASKED, FILE, HEX, LINE, OPEN, OURS, PAIR, READ, SET, SORT
 
 BILLION = Path(__file__).parents[1] / "results/billion.json"
 WITHOUT = "hashlib_interop without compiler"
@@ -132,6 +132,7 @@ def _billion(what: str) -> Callable[[Results, Size], float | None]:
 
 BARS = (
     Bar("miss_share_of_random_lines_100m", 0.80, "random lines, by lookups that miss", _share(LINE, 0)),
+    Bar("miss_share_of_asked_lines_100m", None, "the same, the queries read, too: none can do without", _share(ASKED, 0)),
     Bar("hit_share_of_two_random_lines_100m", 0.75, "pairs of random lines, by lookups that hit", _share(PAIR, 100)),
     Bar("two_threads_miss_100m", 1.8, "one thread by two, misses, by the clock", _scaling("lookup", 0)),
     Bar("two_threads_hit_100m", 1.8, "one thread by two, hits, by the clock", _scaling("lookup", 100)),

@@ -2,10 +2,10 @@
  *
  * One digest costs the latency of its line; its rest, which only the line can point to, is sent for at the same
  * time, around where it should be. A batch hides all latency: it goes in blocks, and while one is sifted, the
- * lines of the next are on their way. Most digests that are not there end at their line. The others queue up; as
- * soon as a block of them waits, their rests are sent for, while the rests that the block before sent for are
+ * lines of the next ones are on their way. Most digests that are not there end at their line. The others queue up;
+ * as soon as a block of them waits, their rests are sent for, while the rests that the block before sent for are
  * compared. Branches that cannot be predicted cost more here than anywhere: while the processor goes back, it
- * asks memory for nothing. So there is one only where the block before had hardly anything that was there. */
+ * asks memory for nothing. So nothing branches on what one digest gives, but for a chain, or damage. */
 #ifndef HASHLIB_INTEROP_LINES_H
 #define HASHLIB_INTEROP_LINES_H
 
@@ -20,10 +20,11 @@ enum {
     LINE_NEXT = 60,  /* where that stands */
     DRIFT_LINES = 4, /* home lines for each drift */
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
-    BLOCK = 32,      /* digests of a batch that are handled together; 24 to 64 are equally fast */
+    BLOCK = 32, /* digests of a batch that are handled together */
+    LOOK = 3 * BLOCK, /* how many digests ahead the lines are sent for; there can be some 50 of them under way */
+    SIGHTS = 4 * BLOCK, /* lines under way: those ahead, and a block that is sifted */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
-    FEW = 1, /* candidates of a block; of digests that are not there, one in 160 overflows */
-    AHEAD = 1536, /* bytes: how early the digests are sent for; the processor, busy with lines, comes too late */
+    AHEAD = 4096, /* bytes: how early the digests are sent for; the processor, busy with lines, comes too late */
 };
 
 static const uint64_t LINE_RANKS = (UINT64_C(1) << 40) - 1;
@@ -89,19 +90,7 @@ ALWAYS_INLINE uint32_t line_equal_scalar(const uint8_t *line, unsigned fingerpri
     return found;
 }
 
-/* Whether any word of a line is equal to a fingerprint. */
-ALWAYS_INLINE int line_holds_scalar(const uint8_t *line, unsigned fingerprint) {
-    return line_equal_scalar(line, fingerprint) != 0;
-}
-
 #ifdef HAVE_AVX2
-TARGET_AVX2 ALWAYS_INLINE int line_holds_avx2(const uint8_t *line, unsigned fingerprint) {
-    const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
-    const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
-    const __m256i high = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)(line + 32)), wanted);
-    return _mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0;
-}
-
 TARGET_AVX2 ALWAYS_INLINE uint32_t line_equal_avx2(const uint8_t *line, unsigned fingerprint) {
     const __m256i wanted = _mm256_set1_epi16((short)fingerprint);
     const __m256i low = _mm256_cmpeq_epi16(_mm256_loadu_si256((const __m256i *)line), wanted);
@@ -150,19 +139,19 @@ struct line_sight {
 
 /* A digest that its line did not settle. Half a line of memory, which is written at once. */
 struct __attribute__((aligned(32))) line_candidate {
-    const uint8_t *digest, *line;
+    const uint8_t *digest;
+    uint64_t head;  /* of the line: it may be gone from the first cache when it is needed again */
     uint32_t equal; /* words of the line */
 };
 
 /* What a batch has under way. Candidates are numbered, and kept in rings: first they wait, then they have a
  * record, which is the digest itself where the answer is known. */
 struct lines_flow {
-    struct line_sight sights[2][BLOCK]; /* of this block and the next one */
+    struct line_sight sights[SIGHTS]; /* a ring, by digest */
     struct line_candidate candidates[RING];
     const uint8_t *records[RING];
     uint64_t ranks[RING];
     size_t settled, aimed, queued; /* how many candidates are, and were, so far */
-    int few;                       /* whether the last block had hardly any */
 };
 
 /* Find the line of a digest, and send for it. */
@@ -183,8 +172,9 @@ ALWAYS_INLINE const uint8_t *line_record_of(const struct group *group, uint64_t 
 /* As line_aim, for a candidate whose line has overflow, damage, or not one slot that is equal. */
 NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struct line_candidate *candidate,
                                           uint64_t *rank) {
-    const uint8_t *digest = candidate->digest, *line = candidate->line;
-    const uint64_t head = load64(line), place = line_place(load_big(digest), group->home);
+    const uint8_t *digest = candidate->digest;
+    const uint64_t head = candidate->head, place = line_place(load_big(digest), group->home);
+    const uint8_t *line = group->lines + (place >> 16) * LINE_BYTES;
     const uint32_t slots = line_slots(candidate->equal) & line_counted(head);
     if (slots && !(slots & (slots - 1)) && !line_goes_on(line, head, place & 0xFFFF)) {
         *rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
@@ -197,7 +187,7 @@ NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struc
 /* Find the record of a candidate, and send for it: nearly always of the one slot that is equal and counts. */
 ALWAYS_INLINE void line_aim(const struct group *group, struct lines_flow *flow, size_t at, const size_t width) {
     const struct line_candidate *candidate = flow->candidates + at;
-    const uint64_t head = load64(candidate->line);
+    const uint64_t head = candidate->head;
     const unsigned field = head >> 40 & 0xFF;
     const uint32_t slots = line_slots(candidate->equal) & ((UINT32_C(1) << (field & 31)) - 1);
     const uint8_t *record;

@@ -31,35 +31,34 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
 }
 
 /* Look at the line of a digest; queue the digest, unless no word is equal and nothing overflows. What else is
- * to be looked at is looked at then. Return how many are queued. With `few`, a branch passes by what is not there:
- * that is the least to do, as long as it is foreseen. */
+ * to be looked at is looked at then. Return how many are queued. */
 LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
-                                                        const uint8_t *digest, size_t queued, const int few) {
+                                                        const uint8_t *digest, size_t queued) {
     const uint8_t *line = sight->line;
-    const unsigned fingerprint = load16((const uint8_t *)&sight->low + 6), overflow = line[LINE_FIELD] & 0x80;
-    if (few && LIKELY(!(LINES_NAME(line_holds)(line, fingerprint) | overflow))) return queued;
+    const unsigned fingerprint = load16((const uint8_t *)&sight->low + 6);
+    const uint64_t head = load64(line);
+    const int overflow = (head & LINE_OVERFLOW) != 0;
     const uint32_t equal = LINES_NAME(line_equal)(line, fingerprint);
     struct line_candidate *candidate = flow->candidates + queued % RING;
     candidate->digest = digest;
-    candidate->line = line;
+    candidate->head = head;
     candidate->equal = equal;
     return queued + ((equal | overflow) != 0);
 }
 
-/* Sift the `now` digests of a block, and seek the `next` ones behind it. */
+/* Sift the `now` digests of a block, and seek the `next` ones that come LOOK later. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow,
-                                                       int half, const uint8_t *digests, size_t now,
-                                                       size_t next, const size_t width, const int few) {
-    const struct line_sight *sights = flow->sights[half];
-    struct line_sight *coming = flow->sights[half ^ 1];
+                                                       size_t begin, const uint8_t *digests, size_t now,
+                                                       size_t next, const size_t width) {
+    const struct line_sight *sights = flow->sights + begin % SIGHTS;
+    struct line_sight *coming = flow->sights + (begin + LOOK) % SIGHTS;
     size_t i = 0, queued = flow->queued;
     for (size_t ahead = 0; ahead < BLOCK * width; ahead += 64) PREFETCH_MANY((uintptr_t)digests + AHEAD + ahead);
     for (; i < next; i++) {
-        line_seek(group, coming + i, digests + (BLOCK + i) * width);
-        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued, few);
+        line_seek(group, coming + i, digests + (LOOK + i) * width);
+        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
     }
-    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued, few);
-    flow->few = queued - flow->queued <= FEW;
+    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
     flow->queued = queued;
 }
 
@@ -70,15 +69,12 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
     const struct group known = *group; /* what is written cannot change it, which the compiler should see */
     struct lines_flow flow;
     flow.settled = flow.aimed = flow.queued = 0;
-    flow.few = 0;
-    size_t now = count < BLOCK ? count : BLOCK;
-    for (size_t i = 0; i < now; i++) line_seek(&known, flow.sights[0] + i, digests + i * width);
-    for (size_t begin = 0, next; begin < count; begin += BLOCK, now = next) {
-        const size_t left = count - begin - now;
-        next = left < BLOCK ? left : BLOCK;
+    for (size_t i = 0; i < count && i < LOOK; i++) line_seek(&known, flow.sights + i, digests + i * width);
+    for (size_t begin = 0; begin < count; begin += BLOCK) {
+        const size_t left = count - begin, now = left < BLOCK ? left : BLOCK;
+        const size_t next = left <= LOOK ? 0 : left - LOOK < BLOCK ? left - LOOK : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
-        if (flow.few) LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width, 1);
-        else LINES_NAME(lines_sift)(&known, &flow, begin / BLOCK % 2, digests + begin * width, now, next, width, 0);
+        LINES_NAME(lines_sift)(&known, &flow, begin, digests + begin * width, now, next, width);
         if (flow.queued - flow.aimed >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
     }
     lines_turn(&known, &flow, flow.queued - flow.aimed, digests, ranks, there, width);

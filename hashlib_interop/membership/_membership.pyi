@@ -104,10 +104,14 @@ class LinesBuilder:
     def lines(self) -> Digests:
         """End the building and return all lines, (NB + NO, 64); they belong to the caller."""
 
-def limit_lines(buffer: Any, offset: int, length: int, count: int, seed: int) -> int:
-    """Read `count` random 64-byte lines of a part of a buffer, prefetched 32 ahead: what memory allows at best.
+def limit_lines(
+    buffer: Any, part: tuple[int, int], count: int, seed: int, queries: npt.NDArray[np.uint8] | None = None
+) -> int:
+    """Read `count` random 64-byte lines of a part (offset, length) of a buffer, as fast as memory allows at best.
 
-    Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part is not in the buffer.
+    With `queries`, (at least `count`, 16), the lines are those of random digests, which are read, too: no batch of
+    lookups can do with less. Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part
+    is not in the buffer, or the queries are not these.
     """
 
 def limit_pairs(buffer: Any, first: tuple[int, int], second: tuple[int, int], count: int, seed: int) -> int:

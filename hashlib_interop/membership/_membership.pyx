@@ -63,7 +63,7 @@ cdef extern from "../core/membership.h" nogil:
     int BUILD_NO_MEMORY, BUILD_OUT_OF_ORDER, CHAIN_LINES, LINE_BYTES
 
     uint8_t *mapping_open(int file, size_t length, int prefault)
-    uint64_t c_limit_lines "limit_lines"(const uint8_t *data, uint64_t lines, size_t count, uint64_t seed)
+    uint64_t c_limit_lines "limit_lines"(const uint8_t *data, uint64_t lines, const uint8_t *queries, size_t count, uint64_t seed)
     uint64_t c_limit_pairs "limit_pairs"(const uint8_t *first, uint64_t first_lines, const uint8_t *second, uint64_t second_lines, size_t count, uint64_t seed)
 
 
@@ -442,11 +442,16 @@ cdef const uint8_t[::1] _lines_of(buffer, part):
     return data
 
 
-def limit_lines(buffer, offset, length, size_t count, uint64_t seed):
-    cdef const uint8_t[::1] data = _lines_of(buffer, (offset, length))
+def limit_lines(buffer, tuple part, size_t count, uint64_t seed, const uint8_t[:, ::1] queries=None):
+    cdef const uint8_t[::1] data = _lines_of(buffer, part)
+    cdef const uint8_t *given = NULL
     cdef uint64_t total
+    if queries is not None:
+        if queries.shape[1] != 16 or not 0 < count <= <size_t>queries.shape[0]:
+            raise ValueError("queries of 16 bytes, as many as there are to be lines")
+        given = &queries[0, 0]
     with nogil:
-        total = c_limit_lines(&data[0], data.shape[0] // LINE_BYTES, count, seed)
+        total = c_limit_lines(&data[0], data.shape[0] // LINE_BYTES, given, count, seed)
     return total
 
 

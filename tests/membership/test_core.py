@@ -574,8 +574,13 @@ def test_any_buffer_will_do() -> None:
 def test_the_limits_read_what_they_are_given() -> None:
     """Whole lines inside the buffer; the sum is the same for the same seed."""
     memory = np.ones(64 * 10 + 8, np.uint8)
-    assert core.limit_lines(memory, 8, 640, 1000, 1) == core.limit_lines(memory, 8, 640, 1000, 1) > 0
+    queries = np.zeros((1000, 16), np.uint8)
+    assert core.limit_lines(memory, (8, 640), 1000, 1) == core.limit_lines(memory, (8, 640), 1000, 1) > 0
+    assert core.limit_lines(memory, (8, 640), 1000, 1, queries) == core.limit_lines(memory, (8, 640), 1000, 2)
     assert core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1) > 0
     for offset, length in ((9, 640), (0, 63), (-1, 64), (0, 10_000)):
         with pytest.raises(ValueError, match="no lines"):
-            core.limit_lines(memory, offset, length, 10, 1)
+            core.limit_lines(memory, (offset, length), 10, 1)
+    for wrong, count in ((queries[:, :15].copy(), 10), (queries, 1001), (queries, 0)):
+        with pytest.raises(ValueError, match="queries of 16 bytes"):
+            core.limit_lines(memory, (8, 640), count, 1, wrong)

@@ -58,18 +58,19 @@ class Ours(Contender):
         with self.path.open("rb") as file:
             mapping = _membership.Mapping(file.fileno(), self.stored(), True)
         share = ask.count // ask.threads
-        seeds = [self.seed + share * k for k in range(ask.threads)]  # no two read the same
-        self.seed += ask.count
+        starts = range(0, share * ask.threads, share)
+        seed, self.seed = self.seed, self.seed + ask.count  # no two read the same
+        queries = data.queries(self.folder, self.n, 0, ask.count) if ask.what == "a query and its line" else None
 
-        def read(seed: int) -> None:
-            if ask.what == "one random line":
-                _membership.limit_lines(mapping, *first, share, seed)
-            elif ask.what == "two random lines":
-                _membership.limit_pairs(mapping, first, second, share, seed)
+        def read(start: int) -> None:
+            if ask.what == "two random lines":
+                _membership.limit_pairs(mapping, first, second, share, seed + start)
+            elif queries is None:
+                _membership.limit_lines(mapping, first, share, seed + start)
             else:
-                raise NotImplementedError(ask.what)
+                _membership.limit_lines(mapping, first, share, 0, queries[start:])
 
-        return lambda: each(read, seeds, ask.threads) and None
+        return lambda: each(read, starts, ask.threads) and None
 
 
 def opened(path: Path, times: int, ask: bool) -> None:
