@@ -15,9 +15,11 @@ from benchmarks.membership.measuring import Ended, Results, Worker, measure, sai
 from benchmarks.membership.roster import (
     ASKED,
     CONTENDERS,
+    DESIGN,
     FILE,
     FIRST,
     HEX,
+    LIMITS,
     LINE,
     OPEN,
     OURS,
@@ -47,7 +49,7 @@ RATIOS = {
     "cykhash": [("lookup", 50)],
 }
 """What the ratios need at 10 million keys."""
-SHARES = {LINE: 6, PAIR: 6, ASKED: 6, "lookup": 6}
+SHARES = {LINE: 6, PAIR: 6, LINE + DESIGN: 6, PAIR + DESIGN: 6, "lookup": 6}
 TEXT_TIMES = 3
 """How many times as many rounds: what goes by the rate of memory, or is soon over, is what neighbours on the machine
 disturb most."""
@@ -84,7 +86,9 @@ def quick(plan: Plan, results: Results) -> None:
     sorts(replace(plan, rounds=plan.rounds * TEXT_TIMES), ["sort -u"], SMALL, results, (1,))
     texts(plan, list(TEXTS)[:3], results)
     if large == plan.size(LARGE):
-        _at(plan, LARGE, {OURS: [(LINE, 0), (PAIR, 0), (ASKED, 0), ("lookup", 0), ("lookup", 100)]}, results, SHARES, (1, 2))
+        line, pair = ([(what, 0), (what + DESIGN, 0)] for what in (LINE, PAIR))  # each lookup between its limits
+        asks = [*line, ("lookup", 0), (ASKED, 0), *pair, ("lookup", 100)]
+        _at(plan, LARGE, {OURS: asks}, results, SHARES, (1, 2))
 
 
 def _at(
@@ -244,7 +248,7 @@ def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -
     if what in (OPEN, FIRST):
         return Ask(what, 20 if what == OPEN else 1, 0, threads)
     count = plan.size(counts.get(what, entry.queries))
-    return Ask(what, count, 0 if what in (LINE, PAIR, ASKED) else rate, threads)
+    return Ask(what, count, 0 if what in LIMITS else rate, threads)
 
 
 def sorts(plan: Plan, others: list[str], size: int, results: Results, threads: Iterable[int] = (1, 2)) -> None:

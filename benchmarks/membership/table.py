@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.membership.contender import HIT, HOT, HOT_LOOP, LOOP, MISS
 from benchmarks.membership.report import RESULTS
-from benchmarks.membership.roster import ASKED, FILE, FIRST, HEX, LINE, OPEN, PAIR, SORT
+from benchmarks.membership.roster import FILE, FIRST, HEX, LIMITS, OPEN, SORT
 
 PAGE = RESULTS.parent / "README.md"
 MARK = re.compile(r"(<!-- generated: results -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -85,11 +85,11 @@ def _ratios(ratios: dict[str, Row]) -> list[Sequence[str]]:
 
 def _of_size(size: int, rows: list[Row]) -> Iterator[str]:
     """Yield the tables of a size: lookups, what memory allows, sorting, hex lines."""
-    looked = [row for row in rows if row["what"] not in (SORT, HEX, LINE, PAIR, ASKED, OPEN)]
+    looked = [row for row in rows if row["what"] not in (SORT, HEX, OPEN, *LIMITS)]
     if looked:
         yield f"{size:,} keys, nanoseconds of CPU for one query, line or key (threads: by the clock):"
         yield _lookups(looked)
-    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in (LINE, PAIR, ASKED) and row["threads"] == 1}
+    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in LIMITS and row["threads"] == 1}
     if limits:
         yield "Beside it, " + ", ".join(f"{what}: {value} ns" for what, value in limits.items()) + "."
     for what in (SORT, HEX):

@@ -184,22 +184,6 @@ NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struc
     return *rank < group->n ? digest : line_record_of(group, *rank, digest);
 }
 
-/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal and counts. */
-ALWAYS_INLINE void line_aim(const struct group *group, struct lines_flow *flow, size_t at, const size_t width) {
-    const struct line_candidate *candidate = flow->candidates + at;
-    const uint64_t head = candidate->head;
-    const unsigned field = head >> 40 & 0xFF;
-    const uint32_t slots = line_slots(candidate->equal) & ((UINT32_C(1) << (field & 31)) - 1);
-    const uint8_t *record;
-    if (LIKELY(field <= LINE_SLOTS && (slots ^ (slots - 1)) > slots - 1)) { /* one bit */
-        flow->ranks[at] = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
-        record = line_record_of(group, flow->ranks[at], candidate->digest);
-    } else record = line_aim_rare(group, candidate, flow->ranks + at);
-    flow->records[at] = record;
-    PREFETCH_MANY(record + group->from);
-    PREFETCH_MANY(record + width - 1); /* often the same line, which costs nothing; a branch would */
-}
-
 /* Compare the record of a candidate with its digest, and write the answer. */
 ALWAYS_INLINE void line_settle(const struct group *group, const struct lines_flow *flow, size_t at,
                                const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
@@ -208,23 +192,6 @@ ALWAYS_INLINE void line_settle(const struct group *group, const struct lines_flo
     const size_t i = (size_t)(digest - digests) / width;
     if (ranks) ranks[i] = (int64_t)(flow->ranks[at] | (uint64_t)(equal - 1));
     else there[i] = (uint8_t)equal;
-}
-
-/* Settle the candidates that were aimed at, and aim at the next `count`. Blocks do not wrap in their rings. */
-ALWAYS_INLINE void lines_turn(const struct group *group, struct lines_flow *flow, size_t count,
-                              const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
-    const size_t ready = flow->aimed - flow->settled, old = flow->settled % RING, fresh = flow->aimed % RING;
-    if (LIKELY(ready == BLOCK && count == BLOCK))
-        for (size_t i = 0; i < BLOCK; i++) {
-            line_settle(group, flow, old + i, digests, ranks, there, width);
-            line_aim(group, flow, fresh + i, width);
-        }
-    else {
-        for (size_t i = 0; i < ready; i++) line_settle(group, flow, old + i, digests, ranks, there, width);
-        for (size_t i = 0; i < count; i++) line_aim(group, flow, fresh + i, width);
-    }
-    flow->settled += ready;
-    flow->aimed += count;
 }
 
 /* Say of a block that nothing is there, until a candidate is settled. */

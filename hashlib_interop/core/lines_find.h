@@ -1,13 +1,11 @@
 /* Lookups in lines, included by lines.h for each instruction set: LINES_NAME names, LINES_TARGET permits. */
 
-/* The slots of a line that hold a fingerprint and count. With overflow, or damage, there may be others too. */
-LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_found)(const uint8_t *line, unsigned fingerprint,
-                                                           unsigned field) {
-    const uint32_t slots = line_slots(LINES_NAME(line_equal)(line, fingerprint));
+/* The slots among the words that are equal which count. With overflow, or damage, there may be others too. */
+LINES_TARGET ALWAYS_INLINE uint32_t LINES_NAME(line_kept)(uint32_t equal, unsigned field) {
 #ifdef LINES_BZHI
-    return LINES_BZHI(slots, field);
+    return LINES_BZHI(line_slots(equal), field);
 #else
-    return slots & ((UINT32_C(1) << (field & 31)) - 1);
+    return line_slots(equal) & ((UINT32_C(1) << (field & 31)) - 1);
 #endif
 }
 
@@ -21,7 +19,7 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
     rest_expect(group, rank_expected(group, x, (uint64_t)(t >> 64), (uint64_t)t), width);
     const uint64_t head = load64(line);
     const unsigned field = head >> 40 & 0xFF;
-    const uint32_t slots = LINES_NAME(line_found)(line, (unsigned)((uint64_t)t >> 48), field);
+    const uint32_t slots = LINES_NAME(line_kept)(LINES_NAME(line_equal)(line, (unsigned)((uint64_t)t >> 48)), field);
     if (UNLIKELY(field > LINE_SLOTS || (slots & (slots - 1))))
         return lines_walk(group, digest, (uint64_t)(t >> 48));
     if (!slots) return -1;
@@ -62,6 +60,43 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group
     flow->queued = queued;
 }
 
+/* Find the record of a candidate, and send for it: nearly always of the one slot that is equal and counts.
+ * Its rank is kept where ranks are asked for. */
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_aim)(const struct group *group, struct lines_flow *flow, size_t at,
+                                                     const size_t width, const int ranked) {
+    const struct line_candidate *candidate = flow->candidates + at;
+    const uint64_t head = candidate->head;
+    const unsigned field = head >> 40 & 0xFF;
+    const uint32_t slots = LINES_NAME(line_kept)(candidate->equal, field);
+    const uint8_t *record;
+    if (LIKELY(field <= LINE_SLOTS && slots && !(slots & (slots - 1)))) { /* one bit */
+        const uint64_t rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
+        if (ranked) flow->ranks[at] = rank;
+        record = line_record_of(group, rank, candidate->digest);
+    } else record = line_aim_rare(group, candidate, flow->ranks + at);
+    flow->records[at] = record;
+    PREFETCH_MANY(record + group->from);
+    PREFETCH_MANY(record + width - 1); /* often the same line, which costs nothing; a branch would */
+}
+
+/* Settle the candidates that were aimed at, and aim at the next `count`. Blocks do not wrap in their rings. */
+LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_turn)(const struct group *group, struct lines_flow *flow,
+                                                       size_t count, const uint8_t *digests, int64_t *ranks,
+                                                       uint8_t *there, const size_t width) {
+    const size_t ready = flow->aimed - flow->settled, old = flow->settled % RING, fresh = flow->aimed % RING;
+    if (LIKELY(ready == BLOCK && count == BLOCK))
+        for (size_t i = 0; i < BLOCK; i++) {
+            line_settle(group, flow, old + i, digests, ranks, there, width);
+            LINES_NAME(line_aim)(group, flow, fresh + i, width, ranks != NULL);
+        }
+    else {
+        for (size_t i = 0; i < ready; i++) line_settle(group, flow, old + i, digests, ranks, there, width);
+        for (size_t i = 0; i < count; i++) LINES_NAME(line_aim)(group, flow, fresh + i, width, ranks != NULL);
+    }
+    flow->settled += ready;
+    flow->aimed += count;
+}
+
 /* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *group, const uint8_t *digests,
                                                         size_t count, int64_t *ranks, uint8_t *there,
@@ -75,10 +110,11 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
         const size_t next = left <= LOOK ? 0 : left - LOOK < BLOCK ? left - LOOK : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
         LINES_NAME(lines_sift)(&known, &flow, begin, digests + begin * width, now, next, width);
-        if (flow.queued - flow.aimed >= BLOCK) lines_turn(&known, &flow, BLOCK, digests, ranks, there, width);
+        if (flow.queued - flow.aimed >= BLOCK)
+            LINES_NAME(lines_turn)(&known, &flow, BLOCK, digests, ranks, there, width);
     }
-    lines_turn(&known, &flow, flow.queued - flow.aimed, digests, ranks, there, width);
-    lines_turn(&known, &flow, 0, digests, ranks, there, width);
+    LINES_NAME(lines_turn)(&known, &flow, flow.queued - flow.aimed, digests, ranks, there, width);
+    LINES_NAME(lines_turn)(&known, &flow, 0, digests, ranks, there, width);
 }
 
 #define LINES_OF_WIDTH(width)                                                                                \

@@ -105,14 +105,21 @@ class LinesBuilder:
         """End the building and return all lines, (NB + NO, 64); they belong to the caller."""
 
 def limit_lines(
-    buffer: Any, part: tuple[int, int], count: int, seed: int, queries: npt.NDArray[np.uint8] | None = None
+    buffer: Any,
+    part: tuple[int, int],
+    count: int,
+    seed: int,
+    queries: npt.NDArray[np.uint8] | None = None,
+    design: bool = False,
 ) -> int:
     """Read `count` random 64-byte lines of a part (offset, length) of a buffer, as fast as memory allows at best.
 
     With `queries`, (at least `count`, 16), the lines are those of random digests, which are read, too: no batch of
-    lookups can do with less. Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part
+    lookups can do with less. With `design`, as the design measured the limit, which is lower. Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part
     is not in the buffer, or the queries are not these.
     """
 
-def limit_pairs(buffer: Any, first: tuple[int, int], second: tuple[int, int], count: int, seed: int) -> int:
+def limit_pairs(
+    buffer: Any, first: tuple[int, int], second: tuple[int, int], count: int, seed: int, design: bool = False
+) -> int:
     """Read `count` pairs of random lines; the second, of the part `second` (offset, length), is found in the first."""

@@ -63,8 +63,8 @@ cdef extern from "../core/membership.h" nogil:
     int BUILD_NO_MEMORY, BUILD_OUT_OF_ORDER, CHAIN_LINES, LINE_BYTES
 
     uint8_t *mapping_open(int file, size_t length, int prefault)
-    uint64_t c_limit_lines "limit_lines"(const uint8_t *data, uint64_t lines, const uint8_t *queries, size_t count, uint64_t seed)
-    uint64_t c_limit_pairs "limit_pairs"(const uint8_t *first, uint64_t first_lines, const uint8_t *second, uint64_t second_lines, size_t count, uint64_t seed)
+    uint64_t c_limit_lines "limit_lines"(const uint8_t *data, uint64_t lines, const uint8_t *queries, size_t count, uint64_t seed, int design)
+    uint64_t c_limit_pairs "limit_pairs"(const uint8_t *first, uint64_t first_lines, const uint8_t *second, uint64_t second_lines, size_t count, uint64_t seed, int design)
 
 
 cdef enum:
@@ -442,7 +442,7 @@ cdef const uint8_t[::1] _lines_of(buffer, part):
     return data
 
 
-def limit_lines(buffer, tuple part, size_t count, uint64_t seed, const uint8_t[:, ::1] queries=None):
+def limit_lines(buffer, tuple part, size_t count, uint64_t seed, const uint8_t[:, ::1] queries=None, bint design=False):
     cdef const uint8_t[::1] data = _lines_of(buffer, part)
     cdef const uint8_t *given = NULL
     cdef uint64_t total
@@ -451,16 +451,16 @@ def limit_lines(buffer, tuple part, size_t count, uint64_t seed, const uint8_t[:
             raise ValueError("queries of 16 bytes, as many as there are to be lines")
         given = &queries[0, 0]
     with nogil:
-        total = c_limit_lines(&data[0], data.shape[0] // LINE_BYTES, given, count, seed)
+        total = c_limit_lines(&data[0], data.shape[0] // LINE_BYTES, given, count, seed, design)
     return total
 
 
-def limit_pairs(buffer, tuple first, tuple second, size_t count, uint64_t seed):
+def limit_pairs(buffer, tuple first, tuple second, size_t count, uint64_t seed, bint design=False):
     cdef const uint8_t[::1] one = _lines_of(buffer, first)
     cdef const uint8_t[::1] other = _lines_of(buffer, second)
     cdef uint64_t total
     cdef uint64_t lines[2]
     lines[0], lines[1] = one.shape[0] // LINE_BYTES, other.shape[0] // LINE_BYTES
     with nogil:
-        total = c_limit_pairs(&one[0], lines[0], &other[0], lines[1], count, seed)
+        total = c_limit_pairs(&one[0], lines[0], &other[0], lines[1], count, seed, design)
     return total

@@ -577,7 +577,9 @@ def test_the_limits_read_what_they_are_given() -> None:
     queries = np.zeros((1000, 16), np.uint8)
     assert core.limit_lines(memory, (8, 640), 1000, 1) == core.limit_lines(memory, (8, 640), 1000, 1) > 0
     assert core.limit_lines(memory, (8, 640), 1000, 1, queries) == core.limit_lines(memory, (8, 640), 1000, 2)
+    assert core.limit_lines(memory, (8, 640), 1000, 1, design=True) == core.limit_lines(memory, (8, 640), 1000, 1)
     assert core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1) > 0
+    assert core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1, True) == core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1)
     for offset, length in ((9, 640), (0, 63), (-1, 64), (0, 10_000)):
         with pytest.raises(ValueError, match="no lines"):
             core.limit_lines(memory, (offset, length), 10, 1)

@@ -63,10 +63,11 @@ class Ours(Contender):
         queries = data.queries(self.folder, self.n, 0, ask.count) if ask.what == "a query and its line" else None
 
         def read(start: int) -> None:
-            if ask.what == "two random lines":
-                _membership.limit_pairs(mapping, first, second, share, seed + start)
+            design = ask.what.endswith(", as in the design")
+            if ask.what.startswith("two random lines"):
+                _membership.limit_pairs(mapping, first, second, share, seed + start, design)
             elif queries is None:
-                _membership.limit_lines(mapping, first, share, seed + start)
+                _membership.limit_lines(mapping, first, share, seed + start, None, design)
             else:
                 _membership.limit_lines(mapping, first, share, 0, queries[start:])
 
