@@ -115,8 +115,8 @@ def limit_lines(
     """Read `count` random 64-byte lines of a part (offset, length) of a buffer, as fast as memory allows at best.
 
     With `queries`, (at least `count`, 16), the lines are those of random digests, which are read, too: no batch of
-    lookups can do with less. With `design`, as the design measured the limit, which is lower. Returns a sum, so that the reads are made. Without the GIL. `ValueError` where the part
-    is not in the buffer, or the queries are not these.
+    lookups can do with less. With `design`, as the design measured the limit, which is slower. Returns a sum, so that
+    the reads are made. Without the GIL. `ValueError` where the part is not in the buffer, or the queries are not these.
     """
 
 def limit_pairs(

@@ -63,13 +63,16 @@ class Ours(Contender):
         queries = data.queries(self.folder, self.n, 0, ask.count) if ask.what == "a query and its line" else None
 
         def read(start: int) -> None:
-            design = ask.what.endswith(", as in the design")
-            if ask.what.startswith("two random lines"):
+            what, _, how = ask.what.partition(", ")
+            design = how == "as in the design"
+            if what == "one random line":
+                _membership.limit_lines(mapping, first, share, seed + start, design=design)
+            elif what == "two random lines":
                 _membership.limit_pairs(mapping, first, second, share, seed + start, design)
-            elif queries is None:
-                _membership.limit_lines(mapping, first, share, seed + start, None, design)
-            else:
+            elif queries is not None:
                 _membership.limit_lines(mapping, first, share, 0, queries[start:])
+            else:
+                raise NotImplementedError(ask.what)
 
         return lambda: each(read, starts, ask.threads) and None
 
