@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, uint8_t
 
 
 cdef extern from "core/text.h" nogil:
-    int simd_forced_scalar
+    int simd_most
     int simd_avx2()
     size_t text_places(const uint8_t *data, size_t size, const uint8_t *bytes, int kinds, int32_t *out)
     int text_offsets(size_t size, const int32_t *starts, const int32_t *stops, ptrdiff_t step, size_t count, int32_t *offsets)
@@ -18,10 +18,9 @@ cdef extern from "core/text.h" nogil:
     void text_base64(const uint8_t *data, const int32_t *offsets, size_t count, size_t width, const uint8_t *sextets, uint8_t *out, uint8_t *state)
 
 
-def force_scalar(bint scalar):
-    """Take the scalar paths although the processor has AVX2: for tests of equal answers."""
-    global simd_forced_scalar
-    simd_forced_scalar = scalar
+def allow(str instructions):
+    global simd_most
+    simd_most = ("scalar", "avx2", "avx512").index(instructions)
 
 
 def places(const uint8_t[::1] data, bytes wanted):

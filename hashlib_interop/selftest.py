@@ -1,4 +1,4 @@
-"""Known answers on the user's machine: the compiled kernels, with and without AVX2, against numpy and pinned values."""
+"""Known answers on the user's machine: the compiled kernels, with and without vector instructions, against numpy and pinned values."""
 
 from __future__ import annotations
 
@@ -84,20 +84,20 @@ def _expect(good: bool, what: str) -> None:
 
 
 def _each_way(module: Any, run: Callable[[], tuple[Any, ...]]) -> str:
-    """Run kernels as they are, without AVX2, and in numpy: all must give the same arrays."""
+    """Run kernels as they are, without vector instructions, and in numpy: all must give the same arrays."""
     compiled: ModuleType | None = module.compiled
     if compiled is None:
         run()
         raise _Absent("not compiled; numpy works in its place, slower")
     found = [run()]
     try:
-        compiled.force_scalar(True)
+        compiled.allow("scalar")
         found.append(run())
         module.compiled = None
         found.append(run())
     finally:
         module.compiled = compiled
-        compiled.force_scalar(False)
+        compiled.allow("avx512")
     for other in found[1:]:
         pairs = zip(found[0], other, strict=True)
         _expect(all(np.array_equal(a, b) for a, b in pairs), "compiled, scalar and numpy give different answers")
@@ -164,7 +164,7 @@ def _sum(path: Path) -> str:
 
 
 def _set_lookup(folder: Path) -> str:
-    """All digests are found at their ranks, no other is; in numpy and compiled, with AVX2 and without."""
+    """All digests are found at their ranks, no other is; in numpy and compiled, with any vector instructions."""
     with HashSet.open(_set_of(folder), verify=True) as found:
         _ranks(found)
         data = (folder / "seeded.hset").read_bytes()
@@ -174,10 +174,11 @@ def _set_lookup(folder: Path) -> str:
         except ImportError:
             raise _Absent("not compiled; numpy works in its place, slower") from None
         try:
-            _membership.force_scalar(True)
-            _ranks(_membership.Table(data, found.groups))
+            for instructions in ("scalar", "avx2", "avx512"):
+                _membership.allow(instructions)
+                _ranks(_membership.Table(data, found.groups))
         finally:
-            _membership.force_scalar(False)
+            _membership.allow("avx512")
     return "compiled, scalar and numpy give the ranks"
 
 

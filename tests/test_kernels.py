@@ -26,8 +26,8 @@ def ways(call: Callable[[], Any]) -> Iterator[Any]:
         yield call()
         if built is not None:
             kernels.compiled = built
-            for scalar in (True, False):
-                built.force_scalar(scalar)
+            for instructions in ("scalar", "avx512"):
+                built.allow(instructions)
                 yield call()
     finally:
         kernels.compiled = built

@@ -114,7 +114,8 @@ def _runs(hash_set: Any, path: Path, asked: dict[str, Keys]) -> Iterator[tuple[s
     with path.open("rb") as file:
         mapping = _membership.Mapping(file.fileno(), path.stat().st_size)
     yield "one random line", lambda: _membership.limit_lines(mapping, first, QUERIES, SEED) and None, QUERIES
-    yield "two random lines", lambda: _membership.limit_pairs(mapping, first, second, QUERIES, SEED) and None, QUERIES
+    pairs = mapping, first, second, group.rest, QUERIES, SEED
+    yield "a line and its record", lambda: _membership.limit_pairs(*pairs) and None, QUERIES
     for name, queries in asked.items():
         yield name, lambda queries=queries: hash_set.contains(queries), len(queries)  # type: ignore[misc]
         yield f"{name}, two threads", lambda queries=queries: hash_set.contains(queries, 2), len(queries)  # type: ignore[misc]

@@ -21,7 +21,7 @@ PROGRAMS = {"hfind": "apt-get install sleuthkit", "md5deep": "apt-get install ha
 
 ONES = (HOT, HOT_LOOP, HIT, MISS, LOOP)
 OURS, SET = "hashlib_interop", "set"
-LINE, PAIR, ASKED = "one random line", "two random lines", "a query and its line"
+LINE, PAIR, ASKED = "one random line", "a line and its record", "a query and its line"
 DESIGN = ", as in the design"
 LIMITS = (LINE, PAIR, ASKED, LINE + DESIGN, PAIR + DESIGN)
 OPEN, FIRST, SORT, HEX, FILE = "open", "first answer", "sort", "hex lines", "file to hits"

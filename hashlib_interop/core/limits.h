@@ -1,4 +1,4 @@
-/* What memory allows: random lines, and pairs of lines of which the second is found in the first. For benchmarks. */
+/* What memory allows: random lines, and pairs of a line and a record that is found in it. For benchmarks. */
 #ifndef HASHLIB_INTEROP_LIMITS_H
 #define HASHLIB_INTEROP_LIMITS_H
 
@@ -20,9 +20,9 @@ ALWAYS_INLINE uint64_t limit_random(uint64_t i) {
     return z ^ z >> 29;
 }
 
-/* Where one of `lines` lines is, by a random number. */
-ALWAYS_INLINE uint64_t limit_place(uint64_t random, uint64_t lines) {
-    return (uint64_t)((unsigned __int128)random * lines >> 64) * LIMIT_LINE;
+/* Where one of `count` things is that follow each other, by a random number. */
+ALWAYS_INLINE uint64_t limit_place(uint64_t random, uint64_t count, size_t stride) {
+    return (uint64_t)((unsigned __int128)random * count >> 64) * stride;
 }
 
 /* Read `count` random lines, each prefetched; the sum is there so that they are read. With `queries`, of 16 bytes,
@@ -36,7 +36,7 @@ ALWAYS_INLINE uint64_t limit_read(const uint8_t *data, uint64_t lines, const uin
         if (queries && i % (LIMIT_LINE / LIMIT_QUERY) == 0)
             PREFETCH_MANY((uintptr_t)queries + i * LIMIT_QUERY + LIMIT_EARLY);
         const uint64_t random = queries ? load64(queries + i * LIMIT_QUERY) : limit_random(seed + i);
-        const uint64_t place = limit_place(random, lines);
+        const uint64_t place = limit_place(random, lines, LIMIT_LINE);
         ring[i % LIMIT_RING] = place;
         limit_send_for(data + place, ahead);
     }
@@ -50,29 +50,34 @@ static uint64_t limit_lines(const uint8_t *data, uint64_t lines, const uint8_t *
     return limit_read(data, lines, NULL, count, seed, LIMIT_AHEAD);
 }
 
-/* Read `count` pairs: where the second line is, in its own data, depends on what the first one holds. */
-ALWAYS_INLINE uint64_t limit_read_pairs(const uint8_t *first, uint64_t first_lines, const uint8_t *second,
-                                        uint64_t second_lines, size_t count, uint64_t seed, const size_t ahead) {
+/* Read `count` pairs: which of the records, of `stride` bytes, depends on what the line holds. One in five of them,
+ * or so, lies across the end of a line of memory, and takes two. */
+ALWAYS_INLINE uint64_t limit_read_pairs(const uint8_t *data, uint64_t lines, const uint8_t *records, uint64_t n,
+                                        size_t stride, size_t count, uint64_t seed, const size_t ahead) {
     uint64_t near[LIMIT_RING], far[LIMIT_RING], sum = 0;
     for (size_t i = 0; i < count + 2 * ahead; i++) {
-        const uint64_t place = limit_place(limit_random(seed + i), first_lines);
+        const uint64_t place = limit_place(limit_random(seed + i), lines, LIMIT_LINE);
         near[i % LIMIT_RING] = place;
-        limit_send_for(first + place, ahead);
+        limit_send_for(data + place, ahead);
         if (LIKELY(i >= ahead)) {
-            const uint64_t word = load64(first + near[(i - ahead) % LIMIT_RING]);
-            const uint64_t next = limit_place(limit_random(word + i), second_lines);
+            const uint64_t word = load64(data + near[(i - ahead) % LIMIT_RING]);
+            const uint64_t next = limit_place(limit_random(word + i), n, stride);
             far[(i - ahead) % LIMIT_RING] = next;
-            limit_send_for(second + next, ahead);
+            limit_send_for(records + next, ahead);
+            limit_send_for(records + next + stride - 1, ahead);
         }
-        if (LIKELY(i >= 2 * ahead)) sum += load64(second + far[(i - 2 * ahead) % LIMIT_RING]);
+        if (LIKELY(i >= 2 * ahead)) {
+            const uint8_t *record = records + far[(i - 2 * ahead) % LIMIT_RING];
+            sum += load64(record) + load64(record + stride - 8);
+        }
     }
     return sum;
 }
 
-static uint64_t limit_pairs(const uint8_t *first, uint64_t first_lines, const uint8_t *second,
-                            uint64_t second_lines, size_t count, uint64_t seed, int design) {
-    if (design) return limit_read_pairs(first, first_lines, second, second_lines, count, seed, LIMIT_DESIGN);
-    return limit_read_pairs(first, first_lines, second, second_lines, count, seed, LIMIT_AHEAD);
+static uint64_t limit_pairs(const uint8_t *data, uint64_t lines, const uint8_t *records, uint64_t n, size_t stride,
+                            size_t count, uint64_t seed, int design) {
+    if (design) return limit_read_pairs(data, lines, records, n, stride, count, seed, LIMIT_DESIGN);
+    return limit_read_pairs(data, lines, records, n, stride, count, seed, LIMIT_AHEAD);
 }
 
 #endif

@@ -24,7 +24,8 @@ enum {
     LOOK = 3 * BLOCK, /* how many digests ahead the lines are sent for; there can be some 50 of them under way */
     SIGHTS = 4 * BLOCK, /* lines under way: those ahead, and a block that is sifted */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
-    AHEAD = 4096, /* bytes: how early the digests are sent for; the processor, busy with lines, comes too late */
+    AHEAD = 4096, /* bytes: how early digests, and room for answers, are sent for; the processor, busy with lines,
+                   * comes too late */
 };
 
 static const uint64_t LINE_RANKS = (UINT64_C(1) << 40) - 1;
@@ -98,6 +99,10 @@ TARGET_AVX2 ALWAYS_INLINE uint32_t line_equal_avx2(const uint8_t *line, unsigned
     const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
     return (uint32_t)_mm256_movemask_epi8(bytes);
 }
+
+TARGET_AVX512 ALWAYS_INLINE uint32_t line_equal_avx512(const uint8_t *line, unsigned fingerprint) {
+    return _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(line), _mm512_set1_epi16((short)fingerprint));
+}
 #endif
 
 /* The slots among the words that are equal. */
@@ -137,22 +142,26 @@ struct line_sight {
     uint64_t low;
 };
 
-/* A digest that its line did not settle. Half a line of memory, which is written at once. */
-struct __attribute__((aligned(32))) line_candidate {
-    const uint8_t *digest;
-    uint64_t head;  /* of the line: it may be gone from the first cache when it is needed again */
-    uint32_t equal; /* words of the line */
-};
-
-/* What a batch has under way. Candidates are numbered, and kept in rings: first they wait, then they have a
- * record, which is the digest itself where the answer is known. */
+/* What a batch has under way. Digests that their line did not settle are candidates: numbered, and kept in rings,
+ * one for each thing that is known of them, which takes the fewest instructions to write. First they wait, then they
+ * have a record, which is the digest itself where the answer is known. */
 struct lines_flow {
     struct line_sight sights[SIGHTS]; /* a ring, by digest */
-    struct line_candidate candidates[RING];
+    size_t offsets[RING];             /* where the digest is among all, in bytes */
+    uint64_t heads[RING];             /* of the line: it may be gone from the first cache when it is needed again */
+    uint32_t equal[RING];             /* words of the line */
     const uint8_t *records[RING];
     uint64_t ranks[RING];
     size_t settled, aimed, queued; /* how many candidates are, and were, so far */
 };
+
+typedef void lines_sift_function(const struct group *group, struct lines_flow *flow, size_t begin,
+                                 const uint8_t *digests, size_t now, size_t next);
+
+/* Send for memory that is used in order, AHEAD of its use; it may end before that. */
+ALWAYS_INLINE void send_for(const void *from, size_t size) {
+    for (size_t at = 0; at < size; at += LINE_BYTES) PREFETCH_MANY((uintptr_t)from + AHEAD + at);
+}
 
 /* Find the line of a digest, and send for it. */
 ALWAYS_INLINE void line_seek(const struct group *group, struct line_sight *sight, const uint8_t *digest) {
@@ -170,12 +179,13 @@ ALWAYS_INLINE const uint8_t *line_record_of(const struct group *group, uint64_t 
 }
 
 /* As line_aim, for a candidate whose line has overflow, damage, or not one slot that is equal. */
-NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struct line_candidate *candidate,
-                                          uint64_t *rank) {
-    const uint8_t *digest = candidate->digest;
-    const uint64_t head = candidate->head, place = line_place(load_big(digest), group->home);
+NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, struct lines_flow *flow, size_t at,
+                                          const uint8_t *digests) {
+    const uint8_t *digest = digests + flow->offsets[at];
+    const uint64_t head = flow->heads[at], place = line_place(load_big(digest), group->home);
     const uint8_t *line = group->lines + (place >> 16) * LINE_BYTES;
-    const uint32_t slots = line_slots(candidate->equal) & line_counted(head);
+    const uint32_t slots = line_slots(flow->equal[at]) & line_counted(head);
+    uint64_t *rank = flow->ranks + at;
     if (slots && !(slots & (slots - 1)) && !line_goes_on(line, head, place & 0xFFFF)) {
         *rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
         return line_record_of(group, *rank, digest);
@@ -187,17 +197,21 @@ NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, const struc
 /* Compare the record of a candidate with its digest, and write the answer. */
 ALWAYS_INLINE void line_settle(const struct group *group, const struct lines_flow *flow, size_t at,
                                const uint8_t *digests, int64_t *ranks, uint8_t *there, const size_t width) {
-    const uint8_t *digest = flow->candidates[at].digest;
-    const int equal = rest_equal(digest, flow->records[at], group->from, width);
-    const size_t i = (size_t)(digest - digests) / width;
+    const int equal = rest_equal(digests + flow->offsets[at], flow->records[at], group->from, width);
+    const size_t i = flow->offsets[at] / width;
     if (ranks) ranks[i] = (int64_t)(flow->ranks[at] | (uint64_t)(equal - 1));
     else there[i] = (uint8_t)equal;
 }
 
-/* Say of a block that nothing is there, until a candidate is settled. */
+/* Say of a block that nothing is there, until a candidate is settled; send for the room of later blocks. */
 ALWAYS_INLINE void lines_absent(size_t count, int64_t *ranks, uint8_t *there) {
-    if (ranks) memset(ranks, 0xFF, count * sizeof *ranks);
-    else memset(there, 0, count);
+    if (ranks) {
+        send_for(ranks, BLOCK * sizeof *ranks);
+        memset(ranks, 0xFF, count * sizeof *ranks);
+    } else {
+        send_for(there, BLOCK);
+        memset(there, 0, count);
+    }
 }
 
 #define LINES_NAME(name) name##_scalar
@@ -213,12 +227,22 @@ ALWAYS_INLINE void lines_absent(size_t count, int64_t *ranks, uint8_t *there) {
 #include "lines_find.h"
 #undef LINES_NAME
 #undef LINES_TARGET
+
+#define LINES_NAME(name) name##_avx512
+#define LINES_TARGET TARGET_AVX512
+#include "lines_find.h"
+#undef LINES_NAME
+#undef LINES_TARGET
 #undef LINES_BZHI
 #endif
 
 /* Choose the lookups for the width of a group and this processor. */
 static void lines_choose(struct group *group) {
 #ifdef HAVE_AVX2
+    if (simd_avx512()) {
+        lines_choose_avx512(group);
+        return;
+    }
     if (simd_avx2()) {
         lines_choose_avx2(group);
         return;

@@ -31,17 +31,16 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
 /* Look at the line of a digest; queue the digest, unless no word is equal and nothing overflows. What else is
  * to be looked at is looked at then. Return how many are queued. */
 LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
-                                                        const uint8_t *digest, size_t queued) {
+                                                        size_t offset, size_t queued) {
     const uint8_t *line = sight->line;
     const unsigned fingerprint = load16((const uint8_t *)&sight->low + 6);
     const uint64_t head = load64(line);
-    const int overflow = (head & LINE_OVERFLOW) != 0;
     const uint32_t equal = LINES_NAME(line_equal)(line, fingerprint);
-    struct line_candidate *candidate = flow->candidates + queued % RING;
-    candidate->digest = digest;
-    candidate->head = head;
-    candidate->equal = equal;
-    return queued + ((equal | overflow) != 0);
+    const size_t at = queued % RING;
+    flow->offsets[at] = offset;
+    flow->heads[at] = head;
+    flow->equal[at] = equal;
+    return queued + ((equal | (head & LINE_OVERFLOW)) != 0);
 }
 
 /* Sift the `now` digests of a block, and seek the `next` ones that come LOOK later. */
@@ -50,30 +49,30 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group
                                                        size_t next, const size_t width) {
     const struct line_sight *sights = flow->sights + begin % SIGHTS;
     struct line_sight *coming = flow->sights + (begin + LOOK) % SIGHTS;
-    size_t i = 0, queued = flow->queued;
-    for (size_t ahead = 0; ahead < BLOCK * width; ahead += 64) PREFETCH_MANY((uintptr_t)digests + AHEAD + ahead);
-    for (; i < next; i++) {
-        line_seek(group, coming + i, digests + (LOOK + i) * width);
-        queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
+    size_t i = 0, queued = flow->queued, offset = begin * width;
+    send_for(digests + offset, BLOCK * width);
+    for (; i < next; i++, offset += width) {
+        line_seek(group, coming + i, digests + LOOK * width + offset);
+        queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued);
     }
-    for (; i < now; i++) queued = LINES_NAME(line_sift)(flow, sights + i, digests + i * width, queued);
+    for (; i < now; i++, offset += width) queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued);
     flow->queued = queued;
 }
 
 /* Find the record of a candidate, and send for it: nearly always of the one slot that is equal and counts.
  * Its rank is kept where ranks are asked for. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_aim)(const struct group *group, struct lines_flow *flow, size_t at,
-                                                     const size_t width, const int ranked) {
-    const struct line_candidate *candidate = flow->candidates + at;
-    const uint64_t head = candidate->head;
+                                                     const uint8_t *digests, const size_t width,
+                                                     const int ranked) {
+    const uint64_t head = flow->heads[at];
     const unsigned field = head >> 40 & 0xFF;
-    const uint32_t slots = LINES_NAME(line_kept)(candidate->equal, field);
+    const uint32_t slots = LINES_NAME(line_kept)(flow->equal[at], field);
     const uint8_t *record;
     if (LIKELY(field <= LINE_SLOTS && slots && !(slots & (slots - 1)))) { /* one bit */
         const uint64_t rank = (head & LINE_RANKS) + (uint64_t)__builtin_ctz(slots);
         if (ranked) flow->ranks[at] = rank;
-        record = line_record_of(group, rank, candidate->digest);
-    } else record = line_aim_rare(group, candidate, flow->ranks + at);
+        record = line_record_of(group, rank, digests + flow->offsets[at]);
+    } else record = line_aim_rare(group, flow, at, digests);
     flow->records[at] = record;
     PREFETCH_MANY(record + group->from);
     PREFETCH_MANY(record + width - 1); /* often the same line, which costs nothing; a branch would */
@@ -87,11 +86,11 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_turn)(const struct group *group
     if (LIKELY(ready == BLOCK && count == BLOCK))
         for (size_t i = 0; i < BLOCK; i++) {
             line_settle(group, flow, old + i, digests, ranks, there, width);
-            LINES_NAME(line_aim)(group, flow, fresh + i, width, ranks != NULL);
+            LINES_NAME(line_aim)(group, flow, fresh + i, digests, width, ranks != NULL);
         }
     else {
         for (size_t i = 0; i < ready; i++) line_settle(group, flow, old + i, digests, ranks, there, width);
-        for (size_t i = 0; i < count; i++) LINES_NAME(line_aim)(group, flow, fresh + i, width, ranks != NULL);
+        for (size_t i = 0; i < count; i++) LINES_NAME(line_aim)(group, flow, fresh + i, digests, width, ranks != NULL);
     }
     flow->settled += ready;
     flow->aimed += count;
@@ -100,7 +99,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_turn)(const struct group *group
 /* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *group, const uint8_t *digests,
                                                         size_t count, int64_t *ranks, uint8_t *there,
-                                                        const size_t width) {
+                                                        const size_t width, lines_sift_function *const sift) {
     const struct group known = *group; /* what is written cannot change it, which the compiler should see */
     struct lines_flow flow;
     flow.settled = flow.aimed = flow.queued = 0;
@@ -109,7 +108,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
         const size_t left = count - begin, now = left < BLOCK ? left : BLOCK;
         const size_t next = left <= LOOK ? 0 : left - LOOK < BLOCK ? left - LOOK : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
-        LINES_NAME(lines_sift)(&known, &flow, begin, digests + begin * width, now, next, width);
+        sift(&known, &flow, begin, digests, now, next);
         if (flow.queued - flow.aimed >= BLOCK)
             LINES_NAME(lines_turn)(&known, &flow, BLOCK, digests, ranks, there, width);
     }
@@ -122,11 +121,16 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
                                                                const uint8_t *digest) {                      \
         return LINES_NAME(lines_find)(group, digest, width);                                                 \
     }                                                                                                        \
+    LINES_TARGET NEVER_INLINE void LINES_NAME(lines_sift_##width)(                                           \
+        const struct group *group, struct lines_flow *flow, size_t begin, const uint8_t *digests, size_t now,    \
+        size_t next) {                                                                                       \
+        LINES_NAME(lines_sift)(group, flow, begin, digests, now, next, width);                               \
+    }                                                                                                        \
     LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                      \
                                                              const uint8_t *digests, size_t count,           \
                                                              int64_t *ranks, uint8_t *there) {               \
-        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width);                       \
-        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width);                             \
+        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width, LINES_NAME(lines_sift_##width)); \
+        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width, LINES_NAME(lines_sift_##width)); \
     }
 
 LINES_OF_WIDTH(16)

@@ -15,8 +15,9 @@ from hashlib_interop.membership.hset_file import Group
 
 Digests: TypeAlias = npt.NDArray[np.uint8]
 
-def force_scalar(scalar: bool) -> None:
-    """Take the scalar paths although the processor has AVX2, in tables made from now on: for tests."""
+def allow(instructions: str) -> None:
+    """Take no others than "scalar", also "avx2", also "avx512" where the processor has them, in tables made from
+    now on: for tests."""
 
 class Mapping:
     """A whole file in memory, read-only, through the buffer protocol: `memoryview(mapping)`, `np.frombuffer`.
@@ -120,6 +121,15 @@ def limit_lines(
     """
 
 def limit_pairs(
-    buffer: Any, first: tuple[int, int], second: tuple[int, int], count: int, seed: int, design: bool = False
+    buffer: Any,
+    part: tuple[int, int],
+    records: tuple[int, int],
+    stride: int,
+    count: int,
+    seed: int,
+    design: bool = False,
 ) -> int:
-    """Read `count` pairs of random lines; the second, of the part `second` (offset, length), is found in the first."""
+    """Read `count` random lines, and with each a record of `stride` bytes, 8 to 64, which is found in the line.
+
+    `records` is the part they lie in. A record that lies across the end of a line of memory takes two.
+    """

@@ -27,7 +27,7 @@ cdef extern from "Python.h":
 
 
 cdef extern from "../core/membership.h" nogil:
-    int simd_forced_scalar
+    int simd_most
     int foreseen(int condition)
     int membership_unhex(const uint8_t *text, size_t width, uint8_t *digest)
 
@@ -64,7 +64,7 @@ cdef extern from "../core/membership.h" nogil:
 
     uint8_t *mapping_open(int file, size_t length, int prefault)
     uint64_t c_limit_lines "limit_lines"(const uint8_t *data, uint64_t lines, const uint8_t *queries, size_t count, uint64_t seed, int design)
-    uint64_t c_limit_pairs "limit_pairs"(const uint8_t *first, uint64_t first_lines, const uint8_t *second, uint64_t second_lines, size_t count, uint64_t seed, int design)
+    uint64_t c_limit_pairs "limit_pairs"(const uint8_t *data, uint64_t lines, const uint8_t *records, uint64_t n, size_t stride, size_t count, uint64_t seed, int design)
 
 
 cdef enum:
@@ -76,9 +76,9 @@ WIDTHS = (16, 20, 28, 32, 48, 64)
 LEAST_PART = 1 << 14  # digests that are worth a task of their own: about 0.2 ms
 
 
-def force_scalar(bint scalar):
-    global simd_forced_scalar
-    simd_forced_scalar = scalar
+def allow(str instructions):
+    global simd_most
+    simd_most = ("scalar", "avx2", "avx512").index(instructions)
 
 
 # Memory --------------------------------------------------------------------------------------------------
@@ -455,12 +455,12 @@ def limit_lines(buffer, tuple part, size_t count, uint64_t seed, const uint8_t[:
     return total
 
 
-def limit_pairs(buffer, tuple first, tuple second, size_t count, uint64_t seed, bint design=False):
-    cdef const uint8_t[::1] one = _lines_of(buffer, first)
-    cdef const uint8_t[::1] other = _lines_of(buffer, second)
+def limit_pairs(buffer, tuple part, tuple records, size_t stride, size_t count, uint64_t seed, bint design=False):
+    cdef const uint8_t[::1] data = _lines_of(buffer, part)
+    cdef const uint8_t[::1] held = _lines_of(buffer, records)
     cdef uint64_t total
-    cdef uint64_t lines[2]
-    lines[0], lines[1] = one.shape[0] // LINE_BYTES, other.shape[0] // LINE_BYTES
+    if not 8 <= stride <= LINE_BYTES:
+        raise ValueError("records of 8 to 64 bytes")
     with nogil:
-        total = c_limit_pairs(&one[0], lines[0], &other[0], lines[1], count, seed, design)
+        total = c_limit_pairs(&data[0], data.shape[0] // LINE_BYTES, &held[0], held.shape[0] // stride, stride, count, seed, design)
     return total

@@ -9,7 +9,9 @@ from typing import Any
 from hashlib_interop.kernels import Bytes
 from hashlib_interop.membership.sorting_numpy import Numbers
 
-def force_scalar(scalar: bool) -> None: ...
+def allow(instructions: str) -> None:
+    """Take no others than "scalar", also "avx2", also "avx512" where the processor has them, which is so at the start: for tests."""
+
 def differing(records: Bytes) -> int:
     """Return the first bit in which two records differ, or 8 * width."""
 

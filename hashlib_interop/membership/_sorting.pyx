@@ -11,7 +11,7 @@ from libc.string cimport memmove, memset
 
 
 cdef extern from "../core/hexlines.h" nogil:
-    int simd_forced_scalar
+    int simd_most
     ctypedef struct hexlines:
         const uint8_t *data
         size_t size, at
@@ -54,10 +54,9 @@ cdef enum:
 ROOM = sizeof(sort_room)
 
 
-def force_scalar(bint scalar):
-    """Take the scalar paths although the processor has AVX2: for tests of equal answers."""
-    global simd_forced_scalar
-    simd_forced_scalar = scalar
+def allow(str instructions):
+    global simd_most
+    simd_most = ("scalar", "avx2", "avx512").index(instructions)
 
 
 cdef const sort_functions *_functions(size_t width) except NULL:

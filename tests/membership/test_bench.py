@@ -32,7 +32,7 @@ def test_results_say_nothing_of_whose_machine_it_was() -> None:
 
 BARS = {
     "miss_share_of_random_lines_100m": (">=", 0.8),
-    "hit_share_of_two_random_lines_100m": (">=", 0.75),
+    "hit_share_of_line_and_record_100m": (">=", 0.75),
     "miss_share_of_asked_lines_100m": (">=", None),
     "miss_share_as_in_design_100m": (">=", None),
     "hit_share_as_in_design_100m": (">=", None),
@@ -41,7 +41,7 @@ BARS = {
     "two_threads_miss_cpu_100m": (">=", 1.8),
     "two_threads_hit_cpu_100m": (">=", 1.8),
     "two_threads_random_lines_100m": (">=", None),
-    "two_threads_two_lines_100m": (">=", None),
+    "two_threads_line_and_record_100m": (">=", None),
     "times_set_10m": (">=", 20),
     "times_duckdb_10m": (">=", 7),
     "times_numpy_10m": (">=", 9),

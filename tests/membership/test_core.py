@@ -42,12 +42,12 @@ SIZES = (0, 1, 31, 32, 33, 63, 64, 65, 97, 200)
 """Of batches: what is handled together is 32, and 16 in the other layout."""
 
 
-@pytest.fixture(params=["avx2", "scalar"], autouse=True)
+@pytest.fixture(params=["avx512", "avx2", "scalar"], autouse=True)
 def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Run every test with AVX2, where there is one, and without."""
-    core.force_scalar(request.param == "scalar")
+    """Run every test with all vector instructions, where there are any, with fewer, and with none."""
+    core.allow(request.param)
     yield
-    core.force_scalar(False)
+    core.allow("avx512")
 
 
 def ordered(keys: Keys) -> Keys:
@@ -578,8 +578,12 @@ def test_the_limits_read_what_they_are_given() -> None:
     assert core.limit_lines(memory, (8, 640), 1000, 1) == core.limit_lines(memory, (8, 640), 1000, 1) > 0
     assert core.limit_lines(memory, (8, 640), 1000, 1, queries) == core.limit_lines(memory, (8, 640), 1000, 2)
     assert core.limit_lines(memory, (8, 640), 1000, 1, design=True) == core.limit_lines(memory, (8, 640), 1000, 1)
-    assert core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1) > 0
-    assert core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1, True) == core.limit_pairs(memory, (8, 640), (0, 64), 1000, 1)
+    assert core.limit_pairs(memory, (8, 640), (0, 64), 13, 1000, 1) > 0
+    pairs = memory, (8, 640), (0, 64), 64, 1000, 1
+    assert core.limit_pairs(*pairs, True) == core.limit_pairs(*pairs)
+    for stride in (0, 7, 65):
+        with pytest.raises(ValueError, match="records of 8 to 64 bytes"):
+            core.limit_pairs(memory, (8, 640), (0, 64), stride, 1000, 1)
     for offset, length in ((9, 640), (0, 63), (-1, 64), (0, 10_000)):
         with pytest.raises(ValueError, match="no lines"):
             core.limit_lines(memory, (offset, length), 10, 1)

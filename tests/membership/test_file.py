@@ -241,15 +241,15 @@ def test_the_first_damaged_block_is_named(tmp_path: Path) -> None:
 # Building ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[False, True], ids=["vectors", "scalar"])
+@pytest.fixture(params=["avx512", "scalar"])
 def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Build with the vector instructions that there are, and without."""
     modules = [module.compiled for module in (hset_write, sorting) if module.compiled is not None]
     for module in modules:
-        module.force_scalar(request.param)
+        module.allow(request.param)
     yield
     for module in modules:
-        module.force_scalar(False)
+        module.allow("avx512")
 
 
 @pytest.mark.usefixtures("instructions")

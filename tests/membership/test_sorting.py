@@ -30,12 +30,12 @@ def ways(call: Callable[[], Any]) -> Iterator[Any]:
         sorting.compiled = None
         yield call()
         sorting.compiled = built
-        for scalar in (True, False):
-            built.force_scalar(scalar)
+        for instructions in ("scalar", "avx512"):
+            built.allow(instructions)
             yield call()
     finally:
         sorting.compiled = built
-        built.force_scalar(False)
+        built.allow("avx512")
 
 
 def rows_of(records: list[bytes], width: int) -> np.ndarray:

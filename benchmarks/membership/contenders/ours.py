@@ -49,7 +49,7 @@ class Ours(Contender):
         return self._limit(ask)
 
     def _limit(self, ask: Ask) -> Callable[[], Any]:
-        """Read as many random lines of LINES, or pairs of them and of REST, as a batch of lookups would at least."""
+        """Read as many random lines of LINES, alone or with records of REST, as a batch of lookups would at least."""
         from hashlib_interop.membership import _membership
         from hashlib_interop.membership.threads import each
 
@@ -67,8 +67,8 @@ class Ours(Contender):
             design = how == "as in the design"
             if what == "one random line":
                 _membership.limit_lines(mapping, first, share, seed + start, design=design)
-            elif what == "two random lines":
-                _membership.limit_pairs(mapping, first, second, share, seed + start, design)
+            elif what == "a line and its record":
+                _membership.limit_pairs(mapping, first, second, group.rest, share, seed + start, design)
             elif queries is not None:
                 _membership.limit_lines(mapping, first, share, 0, queries[start:])
             else:
