@@ -14,7 +14,7 @@ from hashlib_interop import kernels
 from hashlib_interop.format import Reading
 from hashlib_interop.kernels import Bytes
 
-BLOCK = 2 << 20
+BLOCK = 4 << 20
 """What is read at once: enough that what is made for each block does not count, and little enough for the cache."""
 LINE_LIMIT = 1 << 20
 """Bytes of a line without its end."""
