@@ -77,6 +77,13 @@ def lines(folder: Path, n: int) -> Path:
     return own(folder, n) / "lines"
 
 
+def read(path: Path) -> None:
+    """Read a file for nothing, so that the machine has it in its memory, and the machine's host, too."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+
+
 def hex_lines(digests: Keys, ending: str = "") -> str:
     """Return digests as lines of hex, each with an ending of the same text."""
     text = digests.tobytes().hex("\n", WIDTH)

@@ -116,21 +116,23 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
     LINES_NAME(lines_turn)(&known, &flow, 0, digests, ranks, there, width);
 }
 
+/* Sifting is not inlined: among all else, compilers keep what its loop counts in memory. */
 #define LINES_OF_WIDTH(width)                                                                                \
     LINES_TARGET static int64_t LINES_NAME(lines_find_##width)(const struct group *group,                    \
                                                                const uint8_t *digest) {                      \
         return LINES_NAME(lines_find)(group, digest, width);                                                 \
     }                                                                                                        \
     LINES_TARGET NEVER_INLINE void LINES_NAME(lines_sift_##width)(                                           \
-        const struct group *group, struct lines_flow *flow, size_t begin, const uint8_t *digests, size_t now,    \
-        size_t next) {                                                                                       \
+        const struct group *group, struct lines_flow *flow, size_t begin, const uint8_t *digests,            \
+        size_t now, size_t next) {                                                                           \
         LINES_NAME(lines_sift)(group, flow, begin, digests, now, next, width);                               \
     }                                                                                                        \
     LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                      \
                                                              const uint8_t *digests, size_t count,           \
                                                              int64_t *ranks, uint8_t *there) {               \
-        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width, LINES_NAME(lines_sift_##width)); \
-        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width, LINES_NAME(lines_sift_##width)); \
+        lines_sift_function *const sift = LINES_NAME(lines_sift_##width);                                    \
+        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width, sift);                 \
+        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width, sift);                       \
     }
 
 LINES_OF_WIDTH(16)

@@ -35,6 +35,7 @@ class Set(Contender):
     def other(self, ask: Ask) -> Callable[[], Any]:
         """Take it from a pickle, or look the lines of a file up in the way that everybody writes first."""
         if ask.what == "file to hits":
+            data.read(data.lines(self.folder, self.n))
             return self._from_file
         if ask.what == "first answer":
             pickled = self.own / "set.pickle"
