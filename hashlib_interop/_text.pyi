@@ -3,7 +3,7 @@
 from hashlib_interop.kernels import Bytes, Places
 
 def allow(instructions: str) -> None:
-    """Take no others than "scalar", also "avx2", also "avx512" where the processor has them, which is so at the start: for tests."""
+    """Take scalar code only ("scalar"), also AVX2 ("avx2"), or all that the processor has ("avx512", as at the start): for tests."""
 
 def places(data: Bytes, wanted: bytes) -> Places: ...
 def gather(data: Bytes, starts: Places, stops: Places) -> tuple[Places, Bytes]: ...

@@ -105,8 +105,8 @@ def measure(asked: Mapping[Worker, Iterable[Ask]], rounds: Iterable[int], result
     for number in rounds:
         for worker, asks in list(alive.items()):
             try:
-                touching = [ask for ask in asks if ask.what in ("lookup", HEX) and len(alive) > 1]
-                if touching:
+                touching = [ask for ask in asks if ask.what in ("lookup", HEX)]
+                if touching and len(alive) > 1:
                     worker.ask(max(touching, key=lambda ask: ask.rate))
                 for ask in asks:
                     said(f"round {number}: {worker.name}, {worker.size:,}: {ask.what}")

@@ -55,12 +55,13 @@ def _lookup(name: str, n: int, rate: int, threads: int = 1) -> Key:
 
 
 def _share(rate: int, *limits: str) -> Callable[[Results, Size], float | None]:
-    """Return how much of a rate of random lines a batch reaches: of the best, where there are several."""
+    """Return how much of a rate of random lines a batch reaches: of the best, where all of several were measured."""
 
     def value(results: Results, size: Size) -> float | None:
         mine = _lookup(OURS, size(LARGE), rate)
         found = [results.times(Key(OURS, size(LARGE), limit, 0, 1), mine) for limit in limits]
-        return min((share for share in found if share is not None), default=None)
+        shares = [share for share in found if share is not None]
+        return min(shares) if len(shares) == len(limits) else None
 
     return value
 

@@ -83,13 +83,17 @@ def _ratios(ratios: dict[str, Row]) -> list[Sequence[str]]:
     ]
 
 
+BESIDE = (*LIMITS, "two random lines")
+"""Limits; the last one stands in runs that were recorded when a record across the end of a line counted as one."""
+
+
 def _of_size(size: int, rows: list[Row]) -> Iterator[str]:
     """Yield the tables of a size: lookups, what memory allows, sorting, hex lines."""
-    looked = [row for row in rows if row["what"] not in (SORT, HEX, OPEN, *LIMITS)]
+    looked = [row for row in rows if row["what"] not in (SORT, HEX, OPEN, *BESIDE)]
     if looked:
         yield f"{size:,} keys, nanoseconds of CPU for one query, line or key (threads: by the clock):"
         yield _lookups(looked)
-    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in LIMITS and row["threads"] == 1}
+    limits = {row["what"]: figure(row["median"]) for row in rows if row["what"] in BESIDE and row["threads"] == 1}
     if limits:
         yield "Beside it, " + ", ".join(f"{what}: {value} ns" for what, value in limits.items()) + "."
     for what in (SORT, HEX):

@@ -16,8 +16,8 @@ from hashlib_interop.membership.hset_file import Group
 Digests: TypeAlias = npt.NDArray[np.uint8]
 
 def allow(instructions: str) -> None:
-    """Take no others than "scalar", also "avx2", also "avx512" where the processor has them, in tables made from
-    now on: for tests."""
+    """Take scalar code only ("scalar"), also AVX2 ("avx2"), or all that the processor has ("avx512", as at the start),
+    in tables made from now on: for tests."""
 
 class Mapping:
     """A whole file in memory, read-only, through the buffer protocol: `memoryview(mapping)`, `np.frombuffer`.

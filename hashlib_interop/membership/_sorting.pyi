@@ -10,7 +10,7 @@ from hashlib_interop.kernels import Bytes
 from hashlib_interop.membership.sorting_numpy import Numbers
 
 def allow(instructions: str) -> None:
-    """Take no others than "scalar", also "avx2", also "avx512" where the processor has them, which is so at the start: for tests."""
+    """Take scalar code only ("scalar"), also AVX2 ("avx2"), or all that the processor has ("avx512", as at the start): for tests."""
 
 def differing(records: Bytes) -> int:
     """Return the first bit in which two records differ, or 8 * width."""

@@ -91,6 +91,17 @@ def test_a_ratio_is_the_median_of_the_ratios_of_each_round() -> None:
     assert judged["value"] == 0.25 and judged["met"] is True
 
 
+def test_a_share_is_of_the_faster_limit() -> None:
+    """And null as long as one of them was not measured."""
+    results, size = Results(), 100_000_000
+    results.cpu[Key(OURS, size, "lookup", 0, 1)][0] = 10.0
+    results.cpu[Key(OURS, size, roster.LINE, 0, 1)][0] = 9.0
+    assert ratios.judged(results, lambda n: n)["miss_share_of_random_lines_100m"]["value"] is None
+    results.cpu[Key(OURS, size, roster.LINE + roster.DESIGN, 0, 1)][0] = 7.0
+    judged = ratios.judged(results, lambda n: n)["miss_share_of_random_lines_100m"]
+    assert judged["value"] == 0.7 and judged["met"] is False
+
+
 @pytest.mark.parametrize("entry", [*roster.CONTENDERS.values(), *roster.SORTS.values(), *roster.TEXTS.values()])
 def test_every_contender_is_a_class(entry: roster.Entry) -> None:
     """Its libraries are imported only when it builds, in its own virtual environment."""
