@@ -99,14 +99,15 @@ def measure(asked: Mapping[Worker, Iterable[Ask]], rounds: Iterable[int], result
     """Ask all workers in turn, in every round. One that ends is left out from then on, and that is noted.
 
     Where there are several, each looks up, or decodes, once what is not counted, before its turn: its memory lay idle, and
-    may have to be had back from the machine's host, page by page, which can take three times as long as the lookups.
+    may have to be had back from the machine's host, page by page, which can take three times as long as the lookups. A
+    program that is started anew for each turn has no such memory.
     """
     alive = dict(asked)
     for number in rounds:
         for worker, asks in list(alive.items()):
             try:
                 touching = [ask for ask in asks if ask.what in ("lookup", HEX)]
-                if touching and len(alive) > 1:
+                if touching and len(alive) > 1 and not worker.entry.program:
                     worker.ask(max(touching, key=lambda ask: ask.rate))
                 for ask in asks:
                     said(f"round {number}: {worker.name}, {worker.size:,}: {ask.what}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -97,15 +97,18 @@ def _at(
     wanted: dict[str, list[tuple[str, int]]],
     results: Results,
     often: Mapping[str, int] | None = None,
-    threads: Iterable[int] = (1,),
+    threads: Sequence[int] = (1,),
 ) -> None:
-    """Measure chosen things of chosen contenders, all of them alive at once; some of them in so many times the rounds."""
+    """Measure chosen things of chosen contenders, all of them alive at once; some of them in so many times the rounds.
+
+    They are built on as many threads as are measured at most, to save time.
+    """
     n = plan.size(size)
     _make(plan, n, {what_rate[1] for each in wanted.values() for what_rate in each}, results)
     with contextlib.ExitStack() as kept:
         asked = {}
         for name, what_rates in wanted.items():
-            if worker := _started(plan, name, n, results, kept):
+            if worker := _started(plan, name, n, results, kept, max(threads)):
                 every = [_ask(plan, worker.entry, what, n, rate, k) for what, rate in what_rates for k in threads]
                 asked[worker] = every
         times = often or {}
@@ -244,7 +247,7 @@ def _all_asks(plan: Plan, entry: Entry, n: int) -> Iterator[Ask]:
 
 
 def _ask(plan: Plan, entry: Entry, what: str, n: int, rate: int, threads: int) -> Ask:
-    counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL, MISS: SMALL, LOOP: SMALL, FILE: LINES}
+    counts = {HOT: 5 * SMALL, HOT_LOOP: 5 * SMALL, HIT: SMALL // 2, MISS: SMALL // 2, LOOP: SMALL // 2, FILE: LINES}
     if what in (OPEN, FIRST):
         return Ask(what, 20 if what == OPEN else 1, 0, threads)
     count = plan.size(counts.get(what, entry.queries))
