@@ -21,6 +21,13 @@
  * of a batch in lines. What is sent for one at a time goes to the first. */
 #define PREFETCH_MANY(address) __builtin_prefetch((const void *)(address), 0, 2)
 
+/* PREFETCH_MANY of a few bytes that may lie across the end of a line of memory. What is sent for again while it is on its
+ * way takes room as another line would, and costs more than a branch that cannot be predicted. */
+ALWAYS_INLINE void prefetch_span(const uint8_t *first, const uint8_t *last) {
+    PREFETCH_MANY(first);
+    if (UNLIKELY(((uintptr_t)first ^ (uintptr_t)last) / 64)) PREFETCH_MANY(last);
+}
+
 /* Whether something holds, as a constant behind a branch. Where the branch can be predicted, what follows
  * goes on before memory has answered; for a value that is computed, all that follows would have to wait. */
 ALWAYS_INLINE int foreseen(int condition) {

@@ -13,6 +13,16 @@ ALWAYS_INLINE void limit_send_for(const uint8_t *line, const size_t ahead) {
     else PREFETCH_MANY(line);
 }
 
+/* The same of a record, of which the design sent for both ends, whether they are one line or two. */
+ALWAYS_INLINE void limit_send_for_record(const uint8_t *record, size_t stride, const size_t ahead) {
+    if (ahead != LIMIT_DESIGN) {
+        prefetch_span(record, record + stride - 1);
+        return;
+    }
+    PREFETCH(record);
+    PREFETCH(record + stride - 1);
+}
+
 /* A number of a sequence that is random enough (splitmix64, its last step left out). */
 ALWAYS_INLINE uint64_t limit_random(uint64_t i) {
     uint64_t z = i * UINT64_C(0x9E3779B97F4A7C15);
@@ -63,8 +73,7 @@ ALWAYS_INLINE uint64_t limit_read_pairs(const uint8_t *data, uint64_t lines, con
             const uint64_t word = load64(data + near[(i - ahead) % LIMIT_RING]);
             const uint64_t next = limit_place(limit_random(word + i), n, stride);
             far[(i - ahead) % LIMIT_RING] = next;
-            limit_send_for(records + next, ahead);
-            limit_send_for(records + next + stride - 1, ahead);
+            limit_send_for_record(records + next, stride, ahead);
         }
         if (LIKELY(i >= 2 * ahead)) {
             const uint8_t *record = records + far[(i - 2 * ahead) % LIMIT_RING];

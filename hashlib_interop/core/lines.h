@@ -5,7 +5,8 @@
  * lines of the next ones are on their way. Most digests that are not there end at their line. The others queue up;
  * as soon as a block of them waits, their rests are sent for, while the rests that the block before sent for are
  * compared. Branches that cannot be predicted cost more here than anywhere: while the processor goes back, it
- * asks memory for nothing. So nothing branches on what one digest gives, but for a chain, or damage. */
+ * asks memory for nothing. So hardly anything branches on what one digest gives: a rest that lies in two lines of
+ * memory, a chain, damage. */
 #ifndef HASHLIB_INTEROP_LINES_H
 #define HASHLIB_INTEROP_LINES_H
 
@@ -21,6 +22,7 @@ enum {
     DRIFT_LINES = 4, /* home lines for each drift */
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32, /* digests of a batch that are handled together */
+    FEW = 8, /* candidates of a block that are looked at again */
     LOOK = 3 * BLOCK, /* how many digests ahead the lines are sent for; there can be some 50 of them under way */
     SIGHTS = 4 * BLOCK, /* lines under way: those ahead, and a block that is sifted */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
@@ -192,6 +194,26 @@ NEVER_INLINE const uint8_t *line_aim_rare(const struct group *group, struct line
     }
     *rank = (uint64_t)lines_walk(group, digest, place);
     return *rank < group->n ? digest : line_record_of(group, *rank, digest);
+}
+
+/* Of few candidates of a block, let those go that are none but for the overflow of their line, five of six, and send for the
+ * lines that go on for the others. Few wait long until they are a block; by then, their lines would have to be had from
+ * memory again, one after the other. */
+ALWAYS_INLINE void lines_dismiss(const struct group *group, struct lines_flow *flow, size_t from, const size_t width) {
+    size_t kept = from;
+    for (size_t at = from; at < flow->queued; at++) {
+        const size_t i = at % RING, to = kept % RING;
+        const struct line_sight *sight = flow->sights + flow->offsets[i] / width % SIGHTS;
+        const uint64_t head = flow->heads[i];
+        const uint32_t equal = flow->equal[i];
+        const int more = line_goes_on(sight->line, head, (unsigned)(sight->low >> 48));
+        if (more) PREFETCH_MANY((uintptr_t)group->lines + (uintptr_t)load32(sight->line + LINE_NEXT) * LINE_BYTES);
+        flow->offsets[to] = flow->offsets[i];
+        flow->heads[to] = head;
+        flow->equal[to] = equal;
+        kept += more || (line_slots(equal) & line_counted(head));
+    }
+    flow->queued = kept;
 }
 
 /* Compare the record of a candidate with its digest, and write the answer. */

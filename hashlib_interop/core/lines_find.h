@@ -74,8 +74,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(line_aim)(const struct group *group, 
         record = line_record_of(group, rank, digests + flow->offsets[at]);
     } else record = line_aim_rare(group, flow, at, digests);
     flow->records[at] = record;
-    PREFETCH_MANY(record + group->from);
-    PREFETCH_MANY(record + width - 1); /* often the same line, which costs nothing; a branch would */
+    prefetch_span(record + group->from, record + width - 1);
 }
 
 /* Settle the candidates that were aimed at, and aim at the next `count`. Blocks do not wrap in their rings. */
@@ -108,7 +107,9 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
         const size_t left = count - begin, now = left < BLOCK ? left : BLOCK;
         const size_t next = left <= LOOK ? 0 : left - LOOK < BLOCK ? left - LOOK : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
+        const size_t before = flow.queued;
         sift(&known, &flow, begin, digests, now, next);
+        if (flow.queued - before <= FEW && flow.queued != before) lines_dismiss(&known, &flow, before, width);
         if (flow.queued - flow.aimed >= BLOCK)
             LINES_NAME(lines_turn)(&known, &flow, BLOCK, digests, ranks, there, width);
     }

@@ -194,6 +194,24 @@ def test_lines_of_few_and_of_many(for_n: int, depth: int, width: int) -> None:
     assert not table.contains(flipped(keys[:50])).any()
 
 
+@pytest.mark.parametrize("width", ALL_WIDTHS)
+def test_few_of_a_block_whose_lines_overflow(width: int) -> None:
+    """Two that are there and two that are not, all of lines that overflow, in each block of digests of other lines."""
+    dense = made("dense", 1200, width).copy()
+    dense[:, 0] &= 3
+    keys = ordered(np.concatenate([dense[:600], upper("others", 4000, width)]))
+    asked = upper("asked", 32 * 300, width).reshape(300, 32, width).copy()
+    asked[:, [0, 9, 17, 30]] = np.concatenate([dense[:600], dense[600:]]).reshape(4, 300, width).swapaxes(0, 1)
+    buffer, group = in_lines(keys, 16_000)
+    assert group.overflow_lines > 10
+    place = {key: rank for rank, key in enumerate(rows(keys))}
+    expected = [place.get(key, -1) for key in rows(asked.reshape(-1, width))]
+    assert sum(rank >= 0 for rank in expected) == 600
+    table = core.Table(buffer, [group])
+    assert table.rank(asked.reshape(-1, width)).tolist() == expected
+    assert table.contains(asked.reshape(-1, width)).tolist() == [rank >= 0 for rank in expected]
+
+
 def test_the_longest_chain_and_the_list_beyond() -> None:
     """218 digests of one line make 8 lines; one more, and the builder says that there is no layout 1."""
     for count, longest in ((29, 1), (30, 2), (56, 2), (57, 3), (218, 8), (219, 9), (5000, 9)):

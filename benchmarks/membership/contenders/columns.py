@@ -23,7 +23,8 @@ class Numpy(Contender):
 
     def lookup(self, queries: data.Keys, ask: Ask) -> Callable[[], Any]:
         """Look a batch up."""
-        return lambda: self._contains(*data.words(queries))
+        first, second = data.words(queries)
+        return lambda: self._contains(first, second)
 
     def _contains(self, first: Any, second: Any) -> Any:
         order = np.argsort(first)
