@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,9 @@ from typing import Any, NamedTuple, Self
 from benchmarks.membership import data
 from benchmarks.membership.contender import SINGLES, Ask
 from benchmarks.membership.roster import FILE, FIRST, HEX, OPEN, PYTHONS, ROOT, SORT, Entry
+
+WARM = 0.25
+"""Seconds of lookups that are not counted, and of making them ready, before those that are."""
 
 
 class Key(NamedTuple):
@@ -98,9 +102,10 @@ class Worker:
 def measure(asked: Mapping[Worker, Iterable[Ask]], rounds: Iterable[int], results: Results) -> None:
     """Ask all workers in turn, in every round. One that ends is left out from then on, and that is noted.
 
-    Where there are several, each looks up, or decodes, once what is not counted, before its turn: its memory lay idle, and
-    may have to be had back from the machine's host, page by page, which can take three times as long as the lookups. A
-    program that is started anew for each turn has no such memory.
+    Where there are several, each looks up, or decodes, for WARM seconds what is not counted, before its turn: its memory lay
+    idle, and may have to be had back from the machine's host, page by page, which can take three times as long as the
+    lookups; the second batch after that, and the third, are still some percent slower. A program that is started anew for
+    each turn has no such memory.
     """
     alive = dict(asked)
     for number in rounds:
@@ -108,7 +113,9 @@ def measure(asked: Mapping[Worker, Iterable[Ask]], rounds: Iterable[int], result
             try:
                 touching = [ask for ask in asks if ask.what in ("lookup", HEX)]
                 if touching and len(alive) > 1 and not worker.entry.program:
-                    worker.ask(max(touching, key=lambda ask: ask.rate))
+                    until = time.monotonic() + WARM
+                    while time.monotonic() < until:
+                        worker.ask(max(touching, key=lambda ask: ask.rate))
                 for ask in asks:
                     said(f"round {number}: {worker.name}, {worker.size:,}: {ask.what}")
                     _note(worker, ask, number, results)

@@ -6,7 +6,7 @@
  * as soon as a block of them waits, their rests are sent for, while the rests that the block before sent for are
  * compared. Branches that cannot be predicted cost more here than anywhere: while the processor goes back, it
  * asks memory for nothing. So hardly anything branches on what one digest gives: a rest that lies in two lines of
- * memory, a chain, damage; or one of few that are found among many that are not there. */
+ * memory, a chain, damage. */
 #ifndef HASHLIB_INTEROP_LINES_H
 #define HASHLIB_INTEROP_LINES_H
 
@@ -23,7 +23,6 @@ enum {
     CHAIN_LINES = 8, /* a longer chain is damage, and is not built */
     BLOCK = 32, /* digests of a batch that are handled together */
     FEW = 8, /* candidates of a block that are looked at again */
-    SPARSE = 2, /* after as many of a block, the next is expected to have few */
     LOOK = 3 * BLOCK, /* how many digests ahead the lines are sent for; there can be some 50 of them under way */
     SIGHTS = 4 * BLOCK, /* lines under way: those ahead, and a block that is sifted */
     RING = 4 * BLOCK, /* candidates under way: a block that is aimed at, less than two that wait */
@@ -105,14 +104,6 @@ TARGET_AVX2 ALWAYS_INLINE uint32_t line_equal_avx2(const uint8_t *line, unsigned
 
 TARGET_AVX512 ALWAYS_INLINE uint32_t line_equal_avx512(const uint8_t *line, unsigned fingerprint) {
     return _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(line), _mm512_set1_epi16((short)fingerprint));
-}
-
-/* Whether a digest is a candidate: a word of its line is equal, or something overflows. The line is read once. */
-TARGET_AVX512 ALWAYS_INLINE int line_asks_avx512(const uint8_t *line, unsigned fingerprint) {
-    const __m512i words = _mm512_loadu_si512(line);
-    const __m512i overflow = _mm512_zextsi128_si512(_mm_set_epi64x(0, (int64_t)LINE_OVERFLOW));
-    const __mmask32 equal = _mm512_cmpeq_epi16_mask(words, _mm512_set1_epi16((short)fingerprint));
-    return !_kortestz_mask32_u8(equal, _mm512_test_epi16_mask(words, overflow));
 }
 #endif
 
@@ -261,12 +252,10 @@ ALWAYS_INLINE void lines_absent(size_t count, int64_t *ranks, uint8_t *there) {
 
 #define LINES_NAME(name) name##_avx512
 #define LINES_TARGET TARGET_AVX512
-#define LINES_ASKS line_asks_avx512
 #include "lines_find.h"
 #undef LINES_NAME
 #undef LINES_TARGET
 #undef LINES_BZHI
-#undef LINES_ASKS
 #endif
 
 /* Choose the lookups for the width of a group and this processor. */

@@ -29,17 +29,11 @@ LINES_TARGET ALWAYS_INLINE int64_t LINES_NAME(lines_find)(const struct group *gr
 }
 
 /* Look at the line of a digest; queue the digest, unless no word is equal and nothing overflows. What else is
- * to be looked at is looked at then. Where few are expected to be queued, a branch spares the others most of the work.
- * Return how many are queued. */
+ * to be looked at is looked at then. Return how many are queued. */
 LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow, const struct line_sight *sight,
-                                                        size_t offset, size_t queued, const int sparse) {
+                                                        size_t offset, size_t queued) {
     const uint8_t *line = sight->line;
     const unsigned fingerprint = load16((const uint8_t *)&sight->low + 6);
-#ifdef LINES_ASKS
-    if (sparse && LIKELY(!LINES_ASKS(line, fingerprint))) return queued;
-#else
-    (void)sparse; /* slower without one test of both */
-#endif
     const uint64_t head = load64(line);
     const uint32_t equal = LINES_NAME(line_equal)(line, fingerprint);
     const size_t at = queued % RING;
@@ -52,16 +46,16 @@ LINES_TARGET ALWAYS_INLINE size_t LINES_NAME(line_sift)(struct lines_flow *flow,
 /* Sift the `now` digests of a block, and seek the `next` ones that come LOOK later. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_sift)(const struct group *group, struct lines_flow *flow,
                                                        size_t begin, const uint8_t *digests, size_t now,
-                                                       size_t next, const size_t width, const int sparse) {
+                                                       size_t next, const size_t width) {
     const struct line_sight *sights = flow->sights + begin % SIGHTS;
     struct line_sight *coming = flow->sights + (begin + LOOK) % SIGHTS;
     size_t i = 0, queued = flow->queued, offset = begin * width;
     send_for(digests + offset, BLOCK * width);
     for (; i < next; i++, offset += width) {
         line_seek(group, coming + i, digests + LOOK * width + offset);
-        queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued, sparse);
+        queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued);
     }
-    for (; i < now; i++, offset += width) queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued, sparse);
+    for (; i < now; i++, offset += width) queued = LINES_NAME(line_sift)(flow, sights + i, offset, queued);
     flow->queued = queued;
 }
 
@@ -101,14 +95,12 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_turn)(const struct group *group
     flow->aimed += count;
 }
 
-/* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. A block is expected to have few
- * candidates, and sifted by `sifts[1]`, where the one before had. */
+/* As group_batch; one of `ranks` and `there` is known to be NULL where this is inlined. */
 LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *group, const uint8_t *digests,
                                                         size_t count, int64_t *ranks, uint8_t *there,
-                                                        const size_t width, lines_sift_function *const sifts[2]) {
+                                                        const size_t width, lines_sift_function *const sift) {
     const struct group known = *group; /* what is written cannot change it, which the compiler should see */
     struct lines_flow flow;
-    int sparse = 1;
     flow.settled = flow.aimed = flow.queued = 0;
     for (size_t i = 0; i < count && i < LOOK; i++) line_seek(&known, flow.sights + i, digests + i * width);
     for (size_t begin = 0; begin < count; begin += BLOCK) {
@@ -116,8 +108,7 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
         const size_t next = left <= LOOK ? 0 : left - LOOK < BLOCK ? left - LOOK : BLOCK;
         lines_absent(now, ranks ? ranks + begin : NULL, there ? there + begin : NULL);
         const size_t before = flow.queued;
-        sifts[sparse](&known, &flow, begin, digests, now, next);
-        sparse = flow.queued - before <= SPARSE;
+        sift(&known, &flow, begin, digests, now, next);
         if (flow.queued - before <= FEW && flow.queued != before) lines_dismiss(&known, &flow, before, width);
         if (flow.queued - flow.aimed >= BLOCK)
             LINES_NAME(lines_turn)(&known, &flow, BLOCK, digests, ranks, there, width);
@@ -135,20 +126,14 @@ LINES_TARGET ALWAYS_INLINE void LINES_NAME(lines_batch)(const struct group *grou
     LINES_TARGET NEVER_INLINE void LINES_NAME(lines_sift_##width)(                                           \
         const struct group *group, struct lines_flow *flow, size_t begin, const uint8_t *digests,            \
         size_t now, size_t next) {                                                                           \
-        LINES_NAME(lines_sift)(group, flow, begin, digests, now, next, width, 0);                            \
-    }                                                                                                        \
-    LINES_TARGET NEVER_INLINE void LINES_NAME(lines_sift_sparse_##width)(                                    \
-        const struct group *group, struct lines_flow *flow, size_t begin, const uint8_t *digests,            \
-        size_t now, size_t next) {                                                                           \
-        LINES_NAME(lines_sift)(group, flow, begin, digests, now, next, width, 1);                            \
+        LINES_NAME(lines_sift)(group, flow, begin, digests, now, next, width);                               \
     }                                                                                                        \
     LINES_TARGET static void LINES_NAME(lines_batch_##width)(const struct group *group,                      \
                                                              const uint8_t *digests, size_t count,           \
                                                              int64_t *ranks, uint8_t *there) {               \
-        lines_sift_function *const sifts[] = {LINES_NAME(lines_sift_##width),                                \
-                                              LINES_NAME(lines_sift_sparse_##width)};                        \
-        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width, sifts);                \
-        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width, sifts);                      \
+        lines_sift_function *const sift = LINES_NAME(lines_sift_##width);                                    \
+        if (ranks) LINES_NAME(lines_batch)(group, digests, count, ranks, NULL, width, sift);                 \
+        else LINES_NAME(lines_batch)(group, digests, count, NULL, there, width, sift);                       \
     }
 
 LINES_OF_WIDTH(16)
