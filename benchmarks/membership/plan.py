@@ -101,7 +101,7 @@ def _at(
 ) -> None:
     """Measure chosen things of chosen contenders, all of them alive at once; some of them in so many times the rounds.
 
-    They are built on as many threads as are measured at most, to save time.
+    They are built on as many threads as are measured at most, to save time; that is no ratio here.
     """
     n = plan.size(size)
     _make(plan, n, {what_rate[1] for each in wanted.values() for what_rate in each}, results)

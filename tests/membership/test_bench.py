@@ -131,8 +131,10 @@ def test_contenders_answer_and_a_table_is_made_of_it(tmp_path: Path) -> None:
 
 
 def test_who_comes_to_be_asked_looks_up_for_nothing_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a quarter of a second, of what is asked, where most are hits, so that all memory is touched; what is no lookup is asked at once, and so is a
-    program, which starts anew."""
+    """For a quarter of a second, of what is asked, where most are hits, so that all memory is touched.
+
+    What is no lookup is asked at once, and so is a program, which starts anew.
+    """
 
     class Noting:
         name, size, folder, built = "noting", 7, Path(), {"exact": False}
