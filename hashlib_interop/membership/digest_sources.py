@@ -72,10 +72,13 @@ def batches(source: Any, algorithms: Algorithms = None, numbered: bool = False) 
     a batch or table of `ENTRY_SCHEMA`, digests as `digest_keys.keys_of` takes them, or an iterable of any of these,
     of `Entry`, of `Digest`, of bytes or of hex texts. `algorithms` are the only ones to take; `numbered`
     entries bring their numbers (a catalog's items always do).
+
+    Only `Lists` can tell what was rejected: of a path alone, the first record that is rejected raises
+    `TooManyRejects`. Entries, wherever they come from, are taken as `entry_digests` says; digests as they are.
     """
     names = algorithm_names(algorithms)
     if isinstance(source, str | os.PathLike):
-        source = Lists(names, paths=[source])
+        source = [Path(source)]
     if isinstance(source, Lists):
         if names is not None:
             source.algorithms = names
@@ -88,7 +91,7 @@ def batches(source: Any, algorithms: Algorithms = None, numbered: bool = False) 
             raise TypeError("a text file is read in bytes: open it with 'rb'")
         yield from of_hex_lines(source, _one_of(names, "hex text does not say its algorithm"))
     else:
-        wanted, versions = Wanted(names, numbered=numbered), Versions()
+        wanted, versions = Lists(names, numbered=numbered, settings={"max_rejects": 0}), Versions()
         yield from _only(_of_one(source, wanted, versions), names)
         versions.check()
 
@@ -105,9 +108,11 @@ def _only(found: Iterable[Batch], names: tuple[str, ...] | None) -> Iterator[Bat
             yield batch
 
 
-def _of_one(source: Any, wanted: Wanted, versions: Versions) -> Iterator[Batch]:
-    """Yield the batches of an object that is no file."""
-    if isinstance(source, Batch):
+def _of_one(source: Any, wanted: Lists, versions: Versions) -> Iterator[Batch]:
+    """Yield the batches of an object, or of a file whose name is a `Path`: a text in a list is hex."""
+    if isinstance(source, os.PathLike):
+        yield from _of_file(os.fspath(source), wanted, versions)
+    elif isinstance(source, Batch):
         yield source
     elif isinstance(source, pa.RecordBatch | pa.Table):
         yield from _of_table(source, wanted, versions)
@@ -138,7 +143,7 @@ def _of_array(array: Any) -> Iterator[Batch]:
     yield Batch(ALGORITHM_OF[keys.shape[1]], keys if valid is None else np.ascontiguousarray(keys[valid]))
 
 
-def _of_iterable(values: Iterator[Any], wanted: Wanted, versions: Versions) -> Iterator[Batch]:
+def _of_iterable(values: Iterator[Any], wanted: Lists, versions: Versions) -> Iterator[Batch]:
     """Go by the kind of the first: entries and digests are taken together, all others one by one."""
     first = next(values, None)
     values = chain([] if first is None else [first], values)
@@ -150,10 +155,7 @@ def _of_iterable(values: Iterator[Any], wanted: Wanted, versions: Versions) -> I
             yield from _of_digests(digests)
     else:
         for each in values:
-            if isinstance(each, os.PathLike):
-                yield from of_lists(Lists(wanted.algorithms, paths=[each]))
-            else:
-                yield from _of_one(each, wanted, versions)
+            yield from _of_one(each, wanted, versions)
 
 
 def _of_digests(digests: list[Any]) -> Iterator[Batch]:
@@ -202,18 +204,22 @@ def of_lists(lists: Lists) -> Iterator[Batch]:
     """
     versions = Versions()
     for text in lists.paths:
-        path, name = _named(os.fspath(text))
-        kind = kind_of(path)
-        if kind == "hset":
-            yield from _only(_of_hash_set_file(path, lists), lists.algorithms)
-            continue
-        if kind == "hfilter":
-            raise CannotWrite("is a filter: no digest can be read from it", file=path)
-        for reader in open_readers(path, **_settings(lists, kind, name)):
-            yield from _of_reader(reader, lists, versions)
-            lists.rejected += reader.refused.total()
-            lists.crosswalk |= own_files(reader.imports)
+        yield from _of_file(os.fspath(text), lists, versions)
     versions.check()
+
+
+def _of_file(text: str, lists: Lists, versions: Versions) -> Iterator[Batch]:
+    path, name = _named(text)
+    kind = kind_of(path)
+    if kind == "hset":
+        yield from _only(_of_hash_set_file(path, lists), lists.algorithms)
+        return
+    if kind == "hfilter":
+        raise CannotWrite("is a filter: no digest can be read from it", file=path)
+    for reader in open_readers(path, **_settings(lists, kind, name)):
+        yield from _of_reader(reader, lists, versions)
+        lists.rejected += reader.refused.total()
+        lists.crosswalk |= own_files(reader.imports)
 
 
 def _settings(lists: Lists, kind: str, source: str | None) -> dict[str, Any]:
@@ -272,8 +278,10 @@ def _of_reader(reader: Reader, lists: Lists, versions: Versions) -> Iterator[Bat
     alone = lists.algorithms[0] if lists.algorithms and len(lists.algorithms) == 1 else None
     given = reader.options.get("algorithm", alone)
     if name == "plain" and given in ALGORITHMS:
-        yield from of_plain(reader, given, lists)
-        return
+        if not lists.numbered:  # lines decoded together are not told apart
+            yield from of_plain(reader, given, lists)
+            return
+        reader.options = {**reader.options, "algorithm": given}
     for batch in reader.batches():
         _check_name(reader, batch)
         yield from of_entries(batch, lists, versions)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from hashlib_interop import Classification, Entry, merge, write
 from hashlib_interop.algorithms import EMPTY_INPUT, Digest
-from hashlib_interop.errors import BadDigest, BadOption, BadPolicy, CannotWrite
+from hashlib_interop.errors import BadDigest, BadOption, BadPolicy, CannotWrite, TooManyRejects
+from hashlib_interop.membership import text_lines
 from hashlib_interop.membership.digest_keys import keys_of
 from hashlib_interop.membership.digest_sources import Lists, algorithm_names, batches
 from hashlib_interop.membership.fuse import Filter
@@ -68,6 +69,16 @@ def listed(path: Path, *entries: Entry, name: str = "list.native.jsonl") -> Path
     """Write entries as a list."""
     write(list(entries), path / name)
     return path / name
+
+
+def test_the_first_bad_line_of_an_open_file_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its number, also where the file is read in several pieces."""
+    lines = [md5(k).hex().encode() for k in range(40)]
+    lines[30:30] = [b"", b"not a digest"]
+    for piece in (100, 1 << 22):
+        monkeypatch.setattr(text_lines, "BLOCK", piece)
+        with pytest.raises(BadDigest, match="^line 32: not hex of md5: not a digest$"):
+            list(batches(io.BytesIO(b"\n".join(lines)), "md5"))
 
 
 # Objects -------------------------------------------------------------------------------------------------
@@ -237,8 +248,9 @@ def test_lists_that_hold_an_entry_in_several_versions_are_for_merge(
     if refused:
         with pytest.raises(CannotWrite, match="merge the lists"):
             list(batches(Lists(paths=paths)))
-        with pytest.raises(CannotWrite):
-            list(batches(made))
+        for source in (made, map(Path, paths)):
+            with pytest.raises(CannotWrite):
+                list(batches(source))
     else:
         assert len(list(batches(Lists(paths=paths)))) <= 2
 
@@ -252,6 +264,30 @@ def test_plain_hashes_are_taken_as_the_one_algorithm_that_is_asked_for(tmp_path:
     assert lists.rejected == 1
     with pytest.raises(Exception, match="algorithm"):
         list(batches(Lists(paths=[path], settings={"format": "plain"})))
+
+
+def test_a_path_alone_says_what_is_rejected_first(tmp_path: Path) -> None:
+    """Nobody would be told the count: a text, a `Path`, several of them; sets and filters."""
+    path = tmp_path / "list.jsonl"
+    lines = listed(tmp_path, entry(1), entry(2)).read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], "nonsense\n", *lines[3:]]))
+    found = Lists(paths=[path])
+    assert digests_of(batches(found)) == {"md5": [md5(1)]} and found.rejected == 1
+    for source in (path, str(path), [path]):
+        for made_of in (HashSet, Filter):
+            with pytest.raises(TooManyRejects, match="line 3"):
+                made_of.build(source, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_numbers_go_on_from_file_to_file(tmp_path: Path) -> None:
+    """Of several paths, as of `Lists` of them; a list of bare hashes has numbers, too."""
+    first, second = listed(tmp_path, entry(1), entry(2)), listed(tmp_path, entry(3), name="b.native.jsonl")
+    bare = tmp_path / "list.txt"
+    bare.write_text("".join(f"{md5(k).hex()}\n" for k in (4, 5, 6)))
+    for source in ([first, second, bare], Lists(paths=[first, second, bare])):
+        with HashSet.build(source, algorithm="md5", payload=("numbers",)) as found:
+            assert [found.get(md5(k)).number for k in range(1, 7)] == list(range(6))  # type: ignore[union-attr]
 
 
 def test_nobody_speaks_for_another_source(tmp_path: Path) -> None:
