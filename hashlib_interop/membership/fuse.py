@@ -121,7 +121,7 @@ class Filter:
 
     def __init__(self, path: str, info: FilterInfo, slots: Slots, seeds: Hashes) -> None:
         notice()
-        self.path, self.info = path, info
+        self.path, self.info, self._name = os.path.abspath(path), info, path
         self._slots, self._seeds = slots, seeds
 
     @classmethod
@@ -181,7 +181,7 @@ class Filter:
         hashing = xxhash.xxh3_64(self._slots.data)
         hashing.update(self._seeds.astype("<u8").tobytes())
         if hashing.intdigest() != self.info.checksum:
-            raise MalformedInput("is damaged: copy it again", file=self.path)
+            raise MalformedInput("is damaged: copy it again", file=self._name)
 
     def close(self) -> None:
         """Let go of the file; questions are a `ValueError` from now on."""
@@ -195,8 +195,17 @@ class Filter:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Callable[..., Filter], tuple[str]]:
-        return Filter.open, (self.path,)
+    def __reduce__(self) -> tuple[Callable[..., Filter], tuple[str, FilterInfo]]:
+        return _reopened, (self.path, self.info)
+
+
+def _reopened(path: str, info: FilterInfo) -> Filter:
+    """Open a filter again in another process; it must be the same."""
+    opened = Filter.open(path, verify=False)
+    if opened.info != info:
+        opened.close()
+        raise MalformedInput("is another filter than the one that was pickled: build or send it again", file=path)
+    return opened
 
 
 def _mapped(file: BinaryIO, size: int) -> mmap.mmap:
