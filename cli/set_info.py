@@ -1,4 +1,4 @@
-"""`set-info`: what a hash set or a filter holds, from its header."""
+"""`set-info`: what a hash set or a filter holds, as it says itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     """Say what hash sets and filters hold.
 
     Digests by algorithm, what they carry, sizes, and the content id of each algorithm: sets of equal digests have
-    equal ids. Only the header is read; set-verify reads everything. Of several files, one that is none does not stop
-    the rest.""",
+    equal ids. Of a set this is what its header says; set-verify reads everything. Of several files, one that is none
+    does not stop the rest.""",
     examples="""
     hashlib-interop set-info all.hset
     hashlib-interop set-info old.hset new.hset --json

@@ -33,9 +33,12 @@ COLUMNS = {"numbers": NUMBERS, "sources": SOURCES, "classifications": CLASSES}
 """What a digest can carry, in the order of the file."""
 
 MEMORY = "1GiB"
-_SLICE = 1 << 17
+_SLICE = 2 << 20
+"""Bytes of records that are laid out at once."""
 _FIRST_LOOK = 16 << 20
-"""Bytes of digests that wait until the memory is parted among their algorithms."""
+"""Bytes of digests that wait until the memory is parted among their algorithms; a quarter of it at most."""
+_LATE = 16
+"""What part of the memory an algorithm gets that is met later: five at most, who take what was left of the budget."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -81,13 +84,14 @@ def build_into(
     notice()
     threads = settings.threads or os.cpu_count() or 1
     with contextlib.ExitStack() as kept, faults_named(str(folder or tempfile.gettempdir())):
-        gathered = _Gathered(settings, bytes_of(settings.memory) * 3 // 4, threads, folder, kept)
+        gathered = _Gathered(settings, bytes_of(settings.memory), threads, folder, kept)
         for batch in batches:
             gathered.add(batch)
         spools = gathered.joined()
         payload = gathered.payload()
         writer = FileWriter(out, payload, threads)
-        for algorithm, spool in spools.items():
+        for algorithm in list(spools):
+            spool = spools.pop(algorithm)  # its memory is free for the next
             writer.add(algorithm, spool.count, spool.most, spool.slices)
         return writer.finish(gathered.meta(payload))
 
@@ -113,13 +117,19 @@ class Spool:
                 write_at(self._file, self._file.tell(), np.ascontiguousarray(waiting).data.cast("B"))
             self._rows = []
 
+    @property
+    def held(self) -> int:
+        """Return the bytes of memory that the records take."""
+        return sum(rows.nbytes for rows in self._rows)
+
     def slices(self) -> Iterator[Keys]:
         """Yield all records, from the first on."""
+        step = max(1, _SLICE // self._width)
         for rows in self._rows:
-            yield from (rows[at : at + _SLICE] for at in range(0, len(rows), _SLICE))
+            yield from (rows[at : at + step] for at in range(0, len(rows), step))
         if self._file is not None:
             self._file.seek(0)
-            while data := self._file.read(_SLICE * self._width):
+            while data := self._file.read(step * self._width):
                 yield np.frombuffer(data, np.uint8).reshape(-1, self._width)
 
 
@@ -127,15 +137,16 @@ class _Gathered:
     """Records of every algorithm met, on their way through the sort."""
 
     def __init__(
-        self, settings: Settings, memory: int, threads: int, folder: Path | None, kept: contextlib.ExitStack
+        self, settings: Settings, budget: int, threads: int, folder: Path | None, kept: contextlib.ExitStack
     ) -> None:
-        self._settings, self._memory, self._threads, self._folder, self._kept = (
+        self._settings, self._budget, self._threads, self._folder, self._kept = (
             settings,
-            memory,
+            budget,
             threads,
             folder,
             kept,
         )
+        self._memory = budget * 3 // 4  # of the sorters that are there from the start
         self._columns: Columns | None = None
         self._numbers: Numbers | None = None
         self._sorters: dict[str, Sorter] = {}
@@ -161,7 +172,7 @@ class _Gathered:
             self._sort(batch)
         else:
             self._waiting.append(batch)
-            if sum(one.keys.nbytes for one in self._waiting) > _FIRST_LOOK:
+            if sum(one.keys.nbytes for one in self._waiting) > min(_FIRST_LOOK, self._memory // 4):
                 self._settle()
 
     def _settle(self) -> None:
@@ -182,7 +193,7 @@ class _Gathered:
 
     def _sort(self, batch: Batch) -> None:
         if batch.algorithm not in self._sorters:
-            self._open(batch.algorithm, self._memory // 4)
+            self._open(batch.algorithm, self._memory // _LATE)
         self._sorters[batch.algorithm].add((self._columns or _NO_COLUMNS).records(batch))
 
     def _check_numbers(self, batch: Batch) -> None:
@@ -199,15 +210,17 @@ class _Gathered:
         self._settle()
         if not self._sorters and not self._settings.algorithms:
             raise BadOption("nothing to build from: no digest was found; say the algorithm of an empty set")
-        return {
-            name: self._spooled(name, self._columns or _NO_COLUMNS)
-            for name in WIDTHS
-            if name in self._sorters or name in self._settings.algorithms
-        }
+        spools: dict[str, Spool] = {}
+        for name in WIDTHS:
+            if name in self._sorters or name in self._settings.algorithms:
+                held = sum(one.held for one in self._sorters.values()) + sum(one.held for one in spools.values())
+                spools[name] = self._spooled(name, self._columns or _NO_COLUMNS, self._budget - held)
+        return spools
 
-    def _spooled(self, algorithm: str, columns: Columns) -> Spool:
+    def _spooled(self, algorithm: str, columns: Columns, free: int) -> Spool:
+        """Sort and join the records of an algorithm; they may take the memory that is free, or stay where they lie."""
         sorter = self._sorters.get(algorithm)
-        memory = self._memory // 3 if sorter and sorter.spilled else self._memory
+        memory = free if sorter and sorter.spilled else self._budget
         spool = Spool(columns.record(WIDTHS[algorithm]), memory, self._folder, self._kept)
         for rows in columns.joined(sorter.sorted(), WIDTHS[algorithm]) if sorter else ():
             spool.most = max(spool.most, columns.note(rows, WIDTHS[algorithm]))

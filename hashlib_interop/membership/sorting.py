@@ -148,8 +148,8 @@ def _finished(out: Bytes, bounds: Any, bit: int, threads: int) -> int:
 class Sorter:
     """Sorts and dedupes more records than fit in memory.
 
-    `add` gathers records; `sorted` gives them in order, each once, in slices. Up to `memory` bytes (and 64
-    records at least) nothing is written; beyond it, sorted runs go to nameless files in `folder` (default:
+    `add` gathers records; `sorted` gives them in order, each once, in slices. Up to `memory` bytes, less 4 MiB a
+    thread (but half of it in any case, and 64 records) nothing is written; beyond it, sorted runs go to nameless files in `folder` (default:
     the system's for temporary files), which the system removes with the process if not before. What is given
     out never depends on `memory` or `threads`. `progress` is called while runs are merged. A context
     manager.
@@ -192,6 +192,11 @@ class Sorter:
     def spilled(self) -> bool:
         """Tell whether some of the records are on the disk."""
         return bool(self._runs)
+
+    @property
+    def held(self) -> int:
+        """Return the bytes of memory that it takes now, or while it merges what is on the disk."""
+        return (self._capacity if self._runs else len(self._buffer)) * self._width
 
     def add(self, records: Bytes) -> None:
         """Take records (n, width). Raises `FileFault` where the disk is full."""
@@ -261,7 +266,10 @@ class Sorter:
 
 def _capacity(width: int, memory: int, threads: int) -> int:
     """Return how many records may be held so that sorting them stays within `memory`."""
-    return memory // (3 * width + 32) if compiled is None else (memory - threads * _THREAD) // width
+    if compiled is None:
+        return memory // (3 * width + 32)
+    # Beside a small budget threads take more than there is; runs of a few records, each a file, would be worse.
+    return max(memory - threads * _THREAD, memory // 2) // width
 
 
 def _slices(rows: Bytes) -> Iterator[Bytes]:

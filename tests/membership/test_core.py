@@ -162,6 +162,7 @@ def border(width: int) -> Keys:
 LISTS: dict[str, Callable[[int], Keys]] = {
     "empty": lambda width: made("", 0, width),
     "one": lambda width: made("one", 1, width),
+    "all equal": lambda width: np.repeat(made("one", 1, width), 300, axis=0),
     "edges": lambda width: array([bytes(width), b"\xff" * width, bytes(width - 1) + b"\1", b"\xff" * (width - 1) + b"\xfe"], width),
     "exponential": spaced,
     "crowd of one line": lambda width: np.concatenate([crowded(29, width), made("others", 100, width)]),

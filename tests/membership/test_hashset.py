@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import mmap
 import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import tracemalloc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,8 @@ from hypothesis import strategies as st
 import hashlib_interop
 from hashlib_interop.algorithms import Digest
 from hashlib_interop.errors import BadDigest, BadOption, FileFault, MalformedInput
-from hashlib_interop.membership import hset_algebra, hset_build, hset_numpy
+from hashlib_interop.membership import hashset, hset_algebra, hset_build, hset_numpy
+from hashlib_interop.membership.fuse import Filter
 from hashlib_interop.membership.hashset import COMPILED, HashSet
 from hashlib_interop.membership.hset_carried import Carried, read_meta
 from hashlib_interop.membership.hset_file import (
@@ -193,6 +196,37 @@ def test_every_truncation_is_refused_on_opening(tmp_path: Path) -> None:
             file.truncate(size)
             with pytest.raises(MalformedInput):
                 HashSet.open(path)
+
+
+def test_nothing_is_mapped_before_the_header_is_right(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    monkeypatch.setattr(hashset, "mapped", None)  # not even called
+    with pytest.raises(MalformedInput, match="damaged header"):
+        HashSet.open(path)
+
+
+def test_large_pages_that_are_refused_do_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No kernel knows this advice, so that it says no, as one without large pages does."""
+    refused = []
+    advise = mmap.mmap.madvise
+
+    class Mapped(mmap.mmap):
+        def madvise(self, *advice: int) -> None:
+            try:
+                advise(self, *advice)
+            except OSError as error:
+                refused.append(error)
+                raise
+
+    monkeypatch.setattr(mmap, "mmap", Mapped)
+    monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 9999)
+    with path.open("rb") as file:
+        assert hset_numpy.mapped(file.fileno(), path.stat().st_size)[:4096] == path.read_bytes()[:4096]
+    made_of = Filter.build(made("a", 20), path.with_name("a.hfilter"))
+    assert made_of.contains(made("a", 20)).all()
+    assert len(refused) == 2
 
 
 def test_a_file_that_lies_is_found_out(tmp_path: Path) -> None:
@@ -546,6 +580,26 @@ def test_an_external_build_is_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     ).close()
     assert (tmp_path / "x.hset").read_bytes() == written(batch(keys))
     assert os.listdir(tmp_path) == ["x.hset"]
+
+
+def test_memory_is_bounded_whatever_comes(tmp_path: Path) -> None:
+    """Also where most algorithms are met late. Four bytes a digest come on top, which are not Python's and not counted."""
+    memory, count = 48 << 20, 450_000
+
+    def batches() -> Iterator[Batch]:
+        rng = np.random.default_rng(1)
+        for width in (16, 16, 16, 16, 16, 20, 28, 32, 48, 64):
+            for _ in range(50):
+                yield batch(rng.integers(0, 256, (count // 50, width), np.uint8))
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with HashSet.build(batches(), tmp_path / "x.hset", memory=memory, threads=1) as made_of:
+            assert len(made_of) == 10 * count
+        assert tracemalloc.get_traced_memory()[1] - before < memory + (4 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 WITHOUT = """

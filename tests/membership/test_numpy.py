@@ -50,6 +50,7 @@ def exponential(width: int = 16) -> np.ndarray[Any, Any]:
 LISTS = {
     "empty": lambda: made("none", 0),
     "one": lambda: made("one", 1),
+    "all equal": lambda: np.repeat(made("one", 1), 300, axis=0),
     "two of one line": lambda: made("two", 2),
     "edges": lambda: array(
         [bytes(16), b"\xff" * 16, bytes(15) + b"\1", b"\xff" * 15 + b"\xfe", b"\x80" + bytes(15)]

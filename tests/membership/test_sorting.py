@@ -291,6 +291,17 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("memory", [1 << 20, 8 << 20])
+def test_a_small_budget_makes_few_runs(memory: int, tmp_path: Path) -> None:
+    """Each is an open file: also where what the threads take is more than the budget."""
+    rng = np.random.default_rng(1)
+    with sorting.Sorter(16, memory=memory, threads=4, folder=tmp_path) as sorter:
+        for _ in range(100):
+            sorter.add(rng.integers(0, 256, (10_000, 16), np.uint8))
+        assert 0 < len(sorter._runs) <= 2 * (16 << 20) // memory
+        assert sum(len(part) for part in sorter.sorted()) == 1_000_000
+
+
 @pytest.mark.parametrize("way", [0, 1])
 def test_what_repeats_does_not_go_to_disk(way: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of few records many times over stays in memory, with numpy too."""
