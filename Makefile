@@ -48,7 +48,7 @@ bench: .venv/dev  ## reading rates beside other readers, as ratios; memory of a 
 	@$(RUN) benchmarks.merging
 
 bench-membership: .venv/dev .venv-bench/done .venv-approximate/done  ## hash sets beside all else, as ratios; FULL=name: all sizes, kept as results/name.json
-	@(command -v hfind && command -v md5deep) > /dev/null || echo "hfind or md5deep is not there and is left out: apt-get install sleuthkit hashdeep"
+	@(command -v hfind && command -v md5deep) > /dev/null || echo "hfind or md5deep is not there and is left out: apt-get install sleuthkit hashdeep" >&2
 	@$(RUN) benchmarks.membership $(if $(FULL),--name $(FULL),--quick)
 	@$(if $(FULL),$(RUN) benchmarks.membership.table)
 
