@@ -12,7 +12,7 @@ from hashlib_interop.manifest import check_beside, set_beside
 from hashlib_interop.membership import fuse
 from hashlib_interop.membership.digest_sources import Lists, kind_of
 from hashlib_interop.membership.hashset import HashSet
-from hashlib_interop.membership.hset_build import MEMORY, bytes_of
+from hashlib_interop.membership.hset_build import MEMORY
 
 Path = str | os.PathLike[str]
 
@@ -77,7 +77,7 @@ def build_filter(
     check_output(output, lists.paths, ".hfilter")
     lists.shared = True
     workers = threads or os.cpu_count() or 1
-    info = fuse.build(lists, output, bits=bits, key=key, threads=workers, memory=bytes_of(memory))
+    info = fuse.build(lists, output, bits=bits, key=key, threads=workers, memory=memory)
     algorithms: dict[str, tuple[int, int | None]] = {
         name: (lists.digests[name], None) for name in info.algorithms
     }

@@ -28,6 +28,7 @@ from hashlib_interop.membership.digest_sources import batches
 from hashlib_interop.membership.digest_value import as_bytes
 from hashlib_interop.membership.fuse_hashes import HashBuckets
 from hashlib_interop.membership.fuse_numpy import Found, Hashes, Slots
+from hashlib_interop.membership.hset_build import MEMORY, bytes_of
 from hashlib_interop.membership.hset_file import ALGORITHM_OF, WIDTHS
 from hashlib_interop.membership.notice import notice
 from hashlib_interop.membership.threads import each
@@ -43,7 +44,6 @@ except ImportError:
 VERSION = 1
 HEADER = 128
 BITS = (8, 16)
-MEMORY = 1 << 30
 _FIELDS = struct.Struct("<8sIIQQQBBBBIQ56x")
 _CHECK_AT = 112
 _MOST_SHARD_BITS = 16
@@ -229,18 +229,18 @@ def build(
     key: int = 0,
     algorithms: tuple[str, ...] | None = None,
     threads: int = 1,
-    memory: int = MEMORY,
+    memory: int | str = MEMORY,
 ) -> FilterInfo:
     """Write the filter of all digests of a source (see `digest_sources`) to `path`, whole or not at all.
 
     `bits` 8 or 16; `key`, a 64-bit number, is that of the hashes: filters of different keys err about different
-    digests. The same digests, bits and key give the same bytes. `memory` bytes of hashes (8 a digest) are held, more
-    are kept on the disk beside `path`. Raises what reading the source raises, `CannotWrite`, `FileFault`.
+    digests. The same digests, bits and key give the same bytes. `memory` (as in `HashSet.build`) is for hashes, 8 bytes a
+    digest; more are kept on the disk beside `path`. Raises what reading the source raises, `CannotWrite`, `FileFault`.
     """
     if bits not in BITS or not 0 <= key < 1 << 64:
         raise ValueError("bits are 8 or 16, a key is a number of 64 bits")
     notice()
-    with published(path) as temporary, HashBuckets(memory, temporary) as buckets:
+    with published(path) as temporary, HashBuckets(bytes_of(memory), temporary) as buckets:
         found = set()
         for batch in batches(source, algorithms):
             if len(batch.keys):

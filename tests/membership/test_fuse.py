@@ -216,7 +216,7 @@ def test_shards_of_any_number(shard_keys_bits: int, monkeypatch: pytest.MonkeyPa
     """Fewer and more than there are buckets on the way."""
     monkeypatch.setattr(fuse, "_SHARD_KEYS_BITS", shard_keys_bits)
     keys = digests(20_000)
-    found = filter_of(keys, tmp_path, threads=2, memory=50_000)
+    found = filter_of(keys, tmp_path, threads=2, memory="48kB")
     assert found.info.shard_bits == (20_000 >> shard_keys_bits).bit_length()
     assert found.contains(keys).all()
     assert found.contains(digests(200_000, seed=5)).mean() < 0.006
