@@ -150,8 +150,8 @@ class HashSet(Table):
         `sources` and `classifications`: those of the first batch, unless said; () for none. Numbers are those of a
         catalog's items, or, where asked for, of entries: their place, from 0, in the order of reading. A digest met again
         has the smallest number and the union of each set. About `memory` is taken, and 4 bytes a digest at
-        least (16 more for an entry that has an id of its own); more waits on the disk. Without a path the set is in an unlinked temporary file. The same digests
-        and payload give the same bytes.
+        least (16 more for an entry that has an id of its own); more waits on the disk. Without a path the set is in an
+        unlinked temporary file. The same digests and payload give the same bytes.
         """
         from hashlib_interop.membership.digest_sources import algorithm_names, batches
 

@@ -149,8 +149,8 @@ class Sorter:
     """Sorts and dedupes more records than fit in memory.
 
     `add` gathers records; `sorted` gives them in order, each once, in slices. Up to `memory` bytes, less 4 MiB a
-    thread (but half of it in any case, and 64 records) nothing is written; beyond it, sorted runs go to nameless files in `folder` (default:
-    the system's for temporary files), which the system removes with the process if not before. What is given
+    thread (but half of it in any case, and 64 records) nothing is written; beyond it, sorted runs go to nameless
+    files in `folder` (default: the system's for temporary files), which the system removes with the process if not before. What is given
     out never depends on `memory` or `threads`. `progress` is called while runs are merged. A context
     manager.
 
